@@ -1,0 +1,48 @@
+"""Doors: the addresses at which a server listens, and what each asks of those who enter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Key and certificate of a TLS door (PEM files), and the authorities whose client certificates are accepted."""
+
+    certificate: Path
+    key: Path
+    client_authorities: Path | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a stranger may send and hold. Sizes in bytes, times in seconds."""
+
+    header_size: int = 32 * 1024
+    body_size: int = 16 * 1024 * 1024
+    connections: int = 1024
+    idle_timeout: float = 300.0
+    receive_timeout: float = 60.0
+    """From the first byte of a request to its last."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """One listening address: a TCP host and port (0: any free one), or a unix socket's path."""
+
+    name: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    path: Path | None = None
+    tls: Tls | None = None
+    limits: Limits = field(default_factory=Limits)
+    authentication: str = "none"
+    """How the application recognises users at this door; netserve itself does not look at it."""
+
+    @property
+    def url(self) -> str:
+        """The address as a URL: http://, https:// or http+unix://."""
+        if self.path is not None:
+            return f"http+unix://{self.path}"
+        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"

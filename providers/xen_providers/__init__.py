@@ -1,0 +1,1 @@
+"""The CIM model of Xen, made from Xen-API records."""

@@ -1,0 +1,1 @@
+"""The CIM server: CIM-XML, class repository, broker, pulls, queries, indications, interop."""

@@ -1,0 +1,1 @@
+"""The commands: xen-cim, xenapid and pycimom."""

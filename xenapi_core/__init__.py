@@ -1,0 +1,1 @@
+"""The Xen-API server. Knows nothing of CIM."""

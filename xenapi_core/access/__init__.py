@@ -1,0 +1,1 @@
+"""Who may: local users, sessions and roles."""

@@ -1,0 +1,1 @@
+"""One file for each Xen-API class: its fields and its messages together."""

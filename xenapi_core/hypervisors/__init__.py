@@ -1,0 +1,1 @@
+"""What really runs virtual machines."""

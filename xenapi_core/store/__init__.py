@@ -1,0 +1,1 @@
+"""Where objects live: object table, change log and durable journal."""
