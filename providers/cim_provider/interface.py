@@ -83,6 +83,8 @@ class Context:
 
     principal: Principal
     namespace: str
+    peer: str | None = None
+    """The IP address that the request came from; None if it came by a unix socket or the host does not know."""
 
 
 class Authenticator(Protocol):
