@@ -1,0 +1,31 @@
+"""What is measured of a physical NIC, and what it is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from xenapi_core.datamodel import POOL_OPERATOR, RO, RW, XenClass, field
+
+
+class PIF_metrics(XenClass, role=POOL_OPERATOR):
+    """What is measured of a physical NIC, and what it is."""
+
+    uuid: str = field(RO, doc="unique identifier of the object")
+
+    # Traffic
+    io_read_kbs: float = field(RO, sampled=True, doc="rate of receiving over the last second (kB/s)")
+    io_write_kbs: float = field(RO, sampled=True, doc="rate of sending over the last second (kB/s)")
+
+    # Link
+    carrier: bool = field(RO, doc="whether a cable with something at the other end is plugged in")
+    speed: int = field(RO, doc="speed of the link (Mbit/s)")
+    duplex: bool = field(RO, doc="whether the link is full duplex")
+
+    # Card
+    vendor_id: str = field(RO, doc="PCI identifier of the maker")
+    vendor_name: str = field(RO, doc="name of the maker")
+    device_id: str = field(RO, doc="PCI identifier of the card")
+    device_name: str = field(RO, doc="name of the card")
+    pci_bus_path: str = field(RO, doc="address of the card on the PCI bus")
+    last_updated: datetime = field(RO, sampled=True, doc="when these figures were last brought up to date")
+    other_config: dict[str, str] = field(RW, default={}, doc="free for clients")

@@ -1,0 +1,17 @@
+"""What is measured of a virtual NIC."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from xenapi_core.datamodel import RO, RW, VM_ADMIN, XenClass, field
+
+
+class VIF_metrics(XenClass, role=VM_ADMIN):
+    """What is measured of a virtual NIC."""
+
+    uuid: str = field(RO, doc="unique identifier of the object")
+    io_read_kbs: float = field(RO, sampled=True, doc="rate of receiving over the last second (kB/s)")
+    io_write_kbs: float = field(RO, sampled=True, doc="rate of sending over the last second (kB/s)")
+    last_updated: datetime = field(RO, sampled=True, doc="when these figures were last brought up to date")
+    other_config: dict[str, str] = field(RW, default={}, doc="free for clients")

@@ -1,0 +1,305 @@
+"""A virtual machine, a template for one, a snapshot of one, or a host's control domain."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+from xenapi_core.datamodel import NULL, RO, RW, STATIC, VM_ADMIN, VM_OPERATOR, VM_POWER_ADMIN, XenClass, field, reverse
+from xenapi_core.datamodel.refs import (
+    BlobRef,
+    ConsoleRef,
+    CrashdumpRef,
+    DPCIRef,
+    DSCSIHBARef,
+    DSCSIRef,
+    HostRef,
+    PCIRef,
+    SRRef,
+    VBDRef,
+    VDIRef,
+    VGPURef,
+    VIFRef,
+    VMApplianceRef,
+    VMGuestMetricsRef,
+    VMMetricsRef,
+    VMPPRef,
+    VMRef,
+    VMSSRef,
+    VTPMRef,
+    VUSBRef,
+)
+
+
+class domain_type(StrEnum):
+    """How a domain is built."""
+
+    hvm = "hvm"
+    pv = "pv"
+    pv_in_pvh = "pv_in_pvh"
+    pvh = "pvh"
+    unspecified = "unspecified"
+
+
+DomainType: TypeAlias = domain_type
+
+
+class on_crash_behaviour(StrEnum):
+    """What happens when a guest crashes."""
+
+    destroy = "destroy"
+    coredump_and_destroy = "coredump_and_destroy"
+    restart = "restart"
+    coredump_and_restart = "coredump_and_restart"
+    preserve = "preserve"
+    rename_restart = "rename_restart"
+
+
+class on_normal_exit(StrEnum):
+    """What happens when a guest powers itself off or reboots itself."""
+
+    destroy = "destroy"
+    restart = "restart"
+
+
+class on_softreboot_behavior(StrEnum):
+    """What happens when a guest restarts its kernel by itself."""
+
+    soft_reboot = "soft_reboot"
+    destroy = "destroy"
+    restart = "restart"
+    preserve = "preserve"
+
+
+class update_guidances(StrEnum):
+    """What to do to make an update effective."""
+
+    reboot_host = "reboot_host"
+    reboot_host_on_livepatch_failure = "reboot_host_on_livepatch_failure"
+    reboot_host_on_kernel_livepatch_failure = "reboot_host_on_kernel_livepatch_failure"
+    reboot_host_on_xen_livepatch_failure = "reboot_host_on_xen_livepatch_failure"
+    restart_toolstack = "restart_toolstack"
+    restart_device_model = "restart_device_model"
+    restart_vm = "restart_vm"
+
+
+class vm_operations(StrEnum):
+    """What may be done with a VM."""
+
+    snapshot = "snapshot"
+    clone = "clone"
+    copy = "copy"
+    create_template = "create_template"
+    revert = "revert"
+    checkpoint = "checkpoint"
+    snapshot_with_quiesce = "snapshot_with_quiesce"
+    provision = "provision"
+    start = "start"
+    start_on = "start_on"
+    pause = "pause"
+    unpause = "unpause"
+    clean_shutdown = "clean_shutdown"
+    clean_reboot = "clean_reboot"
+    hard_shutdown = "hard_shutdown"
+    power_state_reset = "power_state_reset"
+    hard_reboot = "hard_reboot"
+    suspend = "suspend"
+    csvm = "csvm"
+    resume = "resume"
+    resume_on = "resume_on"
+    pool_migrate = "pool_migrate"
+    migrate_send = "migrate_send"
+    get_boot_record = "get_boot_record"
+    send_sysrq = "send_sysrq"
+    send_trigger = "send_trigger"
+    query_services = "query_services"
+    shutdown = "shutdown"
+    call_plugin = "call_plugin"
+    changing_memory_live = "changing_memory_live"
+    awaiting_memory_live = "awaiting_memory_live"
+    changing_dynamic_range = "changing_dynamic_range"
+    changing_static_range = "changing_static_range"
+    changing_memory_limits = "changing_memory_limits"
+    changing_shadow_memory = "changing_shadow_memory"
+    changing_shadow_memory_live = "changing_shadow_memory_live"
+    changing_VCPUs = "changing_VCPUs"
+    changing_VCPUs_live = "changing_VCPUs_live"
+    changing_NVRAM = "changing_NVRAM"
+    assert_operation_valid = "assert_operation_valid"
+    data_source_op = "data_source_op"
+    update_allowed_operations = "update_allowed_operations"
+    make_into_template = "make_into_template"
+    import_ = "import"
+    export = "export"
+    metadata_export = "metadata_export"
+    reverting = "reverting"
+    destroy = "destroy"
+    create_vtpm = "create_vtpm"
+
+
+class vm_power_state(StrEnum):
+    """What a VM is doing."""
+
+    Halted = "Halted"
+    Paused = "Paused"
+    Running = "Running"
+    Suspended = "Suspended"
+    Crashed = "Crashed"
+    Unknown = "Unknown"
+
+
+class VM(XenClass, role=VM_ADMIN):
+    """A virtual machine, a template for one, a snapshot of one, or a host's control domain."""
+
+    uuid: str = field(RO, doc="unique identifier of the object")
+    name_label: str = field(RW, default="", doc="name for people")
+    name_description: str = field(RW, default="", doc="notes for people")
+    user_version: int = field(RW, default=0, doc="version of the VM, as its users count")
+
+    # Lifecycle
+    power_state: vm_power_state = field(STATIC, default=vm_power_state.Halted, doc="what the VM is doing")
+    allowed_operations: list[vm_operations] = field(RO, doc="operations that would be accepted now")
+    current_operations: dict[str, vm_operations] = field(RO, doc="operations under way: task to operation")
+    blocked_operations: dict[vm_operations, str] = field(
+        RW, default={}, doc="operations that users have blocked: operation to reason"
+    )
+    actions_after_shutdown: on_normal_exit = field(
+        RW, default=on_normal_exit.destroy, doc="what happens when the guest powers itself off"
+    )
+    actions_after_reboot: on_normal_exit = field(
+        RW, default=on_normal_exit.restart, doc="what happens when the guest reboots itself"
+    )
+    actions_after_crash: on_crash_behaviour = field(
+        STATIC, default=on_crash_behaviour.restart, doc="what happens when the guest crashes"
+    )
+    actions_after_softreboot: on_softreboot_behavior = field(
+        RW, default=on_softreboot_behavior.soft_reboot, doc="what happens when the guest restarts its kernel by itself"
+    )
+    auto_power_on: bool = field(RW, default=False, doc="whether it starts with its host (Xen-API 1.0)")
+
+    # Where it runs
+    resident_on: HostRef = field(RO, doc="the host that runs it; null without a domain")
+    scheduled_to_be_resident_on: HostRef = field(
+        RO, doc="the host that it is about to run on, where memory is claimed for it"
+    )
+    affinity: HostRef = field(RW, default=NULL, role=VM_POWER_ADMIN, doc="the host that it would rather run on")
+    domid: int = field(RO, default=-1, doc="number of the domain on its host; -1 without a domain")
+    domarch: str = field(RO, doc="architecture of the domain")
+    is_control_domain: bool = field(RO, doc="whether it is the domain that runs the host")
+
+    # Memory
+    memory_static_max: int = field(STATIC, doc="most memory that it can ever have; set while halted (bytes)")
+    memory_dynamic_max: int = field(STATIC, default=0, doc="most memory that it may have now (bytes)")
+    memory_dynamic_min: int = field(STATIC, default=0, doc="least memory that it may have now (bytes)")
+    memory_static_min: int = field(
+        STATIC, default=0, doc="least memory that it can ever have; set while halted (bytes)"
+    )
+    memory_target: int = field(STATIC, default=0, doc="memory that it is meant to have now (bytes); 0 without a domain")
+    memory_overhead: int = field(RO, doc="memory that the host needs to run it, beyond its own (bytes)")
+
+    # Virtual CPUs
+    VCPUs_max: int = field(STATIC, default=1, doc="most virtual CPUs that it can have")
+    VCPUs_at_startup: int = field(STATIC, default=1, doc="virtual CPUs that it starts with")
+    VCPUs_params: dict[str, str] = field(RW, default={}, doc="scheduling parameters: weight, cap, mask")
+
+    # How it boots
+    domain_type: DomainType = field(STATIC, default=domain_type.unspecified, doc="how its domain is built")
+    HVM_boot_policy: str = field(
+        STATIC, default="", doc="how it boots with hardware virtualization; empty for paravirtualized"
+    )
+    HVM_boot_params: dict[str, str] = field(RW, default={}, doc="parameters of that: order, firmware")
+    HVM_shadow_multiplier: float = field(
+        STATIC, default=1.0, doc="factor of the memory set aside for shadow page tables"
+    )
+    PV_bootloader: str = field(RW, default="", doc="boot loader of a paravirtualized VM, run on the host")
+    PV_kernel: str = field(RW, default="", doc="kernel of a paravirtualized VM")
+    PV_ramdisk: str = field(RW, default="", doc="initial RAM disk of a paravirtualized VM")
+    PV_args: str = field(RW, default="", doc="command line of that kernel")
+    PV_bootloader_args: str = field(RW, default="", doc="arguments of that boot loader")
+    PV_legacy_args: str = field(RW, default="", doc="arguments that make a Zurich VM boot")
+    platform: dict[str, str] = field(
+        RW, default={}, doc="settings of the virtual platform: acpi, apic, viridian, device-model"
+    )
+    bios_strings: dict[str, str] = field(RO, doc="strings that its BIOS shows")
+    NVRAM: dict[str, str] = field(STATIC, default={}, doc="variables of its UEFI firmware")
+    last_boot_CPU_flags: dict[str, str] = field(STATIC, default={}, doc="features of the CPU that it last booted on")
+    last_booted_record: str = field(STATIC, default="", doc="the VM as it was when it last booted")
+    hardware_platform_version: int = field(RW, default=0, doc="least virtual platform of a host that can run it")
+    has_vendor_device: bool = field(
+        STATIC, default=False, doc="whether the guest sees the device that makes Windows fetch drivers"
+    )
+    requires_reboot: bool = field(RO, doc="whether it must reboot before all changes take effect")
+    generation_id: str = field(STATIC, default="0:0", doc="number that changes when the VM goes back in time")
+
+    # Devices
+    consoles: list[ConsoleRef] = reverse("console", "VM", doc="its consoles")
+    VIFs: list[VIFRef] = reverse("VIF", "VM", doc="its virtual NICs")
+    VBDs: list[VBDRef] = reverse("VBD", "VM", doc="its virtual block devices")
+    VTPMs: list[VTPMRef] = field(RO, doc="its virtual TPMs")
+    VUSBs: list[VUSBRef] = field(RO, doc="its virtual USB devices")
+    VGPUs: list[VGPURef] = field(RO, doc="its virtual GPUs")
+    attached_PCIs: list[PCIRef] = field(RO, doc="PCI devices given to it")
+    PCI_bus: str = field(RW, default="", doc="PCI devices given to it, as text")
+    DPCIs: list[DPCIRef] = field(RO, doc="PCI devices given to it (Xen-API 1.0)")
+    DSCSIs: list[DSCSIRef] = field(RO, doc="SCSI devices given to it (Xen-API 1.0)")
+    DSCSI_HBAs: list[DSCSIHBARef] = field(RO, doc="SCSI host bus adapters given to it (Xen-API 1.0)")
+
+    # What is measured
+    metrics: VMMetricsRef = field(RO, doc="what is measured of it")
+    guest_metrics: VMGuestMetricsRef = field(RO, doc="what its guest tells; null without a running agent")
+    crash_dumps: list[CrashdumpRef] = field(RO, doc="dumps of its crashes")
+
+    # Suspending
+    suspend_VDI: VDIRef = field(STATIC, default=NULL, doc="the image that holds its memory while it is suspended")
+    suspend_SR: SRRef = field(RW, default=NULL, doc="where that image is made")
+
+    # Templates and snapshots
+    is_a_template: bool = field(RW, default=False, doc="whether it is a template, which cannot start")
+    is_default_template: bool = field(RO, doc="whether it came with the product")
+    is_a_snapshot: bool = field(RO, doc="whether it is a snapshot")
+    snapshot_of: VMRef = field(RO, doc="the VM that it is a snapshot of")
+    snapshots: list[VMRef] = reverse("VM", "snapshot_of", doc="its snapshots")
+    snapshot_time: datetime = field(RO, doc="when the snapshot was made")
+    snapshot_info: dict[str, str] = field(RO, doc="more about the snapshot")
+    snapshot_metadata: str = field(RO, doc="the VM as it was when the snapshot was made")
+    transportable_snapshot_id: str = field(RO, doc="name of the snapshot outside the pool")
+    parent: VMRef = field(RO, doc="the VM or snapshot that it was made from")
+    children: list[VMRef] = reverse("VM", "parent", doc="VMs and snapshots made from it")
+    snapshot_schedule: VMSSRef = field(STATIC, default=NULL, doc="the schedule by which snapshots are made")
+    is_vmss_snapshot: bool = field(STATIC, default=False, doc="whether a schedule made the snapshot")
+    protection_policy: VMPPRef = field(STATIC, default=NULL, doc="the protection policy of old")
+    is_snapshot_from_vmpp: bool = field(STATIC, default=False, doc="whether a protection policy made the snapshot")
+
+    # Starting together
+    appliance: VMApplianceRef = field(STATIC, default=NULL, doc="the appliance that it belongs to")
+    order: int = field(STATIC, default=0, doc="place in the order in which VMs start")
+    start_delay: int = field(STATIC, default=0, doc="time to wait after its start (s)")
+    shutdown_delay: int = field(STATIC, default=0, doc="time to wait before its shutdown (s)")
+    ha_always_run: bool = field(
+        STATIC, default=False, doc="whether it is kept running; by now ha_restart_priority says so"
+    )
+    ha_restart_priority: str = field(
+        STATIC, default="", doc="whether and when it is restarted after its host fails: restart, best-effort or empty"
+    )
+
+    # Updates
+    version: int = field(STATIC, default=0, doc="how often it was recovered from a disaster")
+    pending_guidances: list[update_guidances] = field(RO, doc="what must be done to make updates effective")
+    pending_guidances_recommended: list[update_guidances] = field(
+        RO, doc="what should be done to make updates effective"
+    )
+    pending_guidances_full: list[update_guidances] = field(
+        RO, doc="what could be done to make updates wholly effective"
+    )
+
+    # For people and clients
+    recommendations: str = field(RW, default="", doc="limits that clients should keep to, as XML")
+    reference_label: str = field(STATIC, default="", doc="the template that it came from, the same in all languages")
+    xenstore_data: dict[str, str] = field(
+        RW, default={}, doc="entries put into the guest's part of xenstore when it starts"
+    )
+    security_label: str = field(RO, doc="label of the access policy of Xen-API 1.0")
+    tags: list[str] = field(RW, default=(), role=VM_OPERATOR, doc="words that users have tagged the object with")
+    blobs: dict[str, BlobRef] = field(RO, doc="binary data kept with the object, by name")
+    other_config: dict[str, str] = field(RW, default={}, doc="free for clients")
