@@ -1,0 +1,106 @@
+"""A call: what a message knows of who sent it, and its way to the objects."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, cast
+
+from xenapi_core.datamodel.objects import Operations, Store
+from xenapi_core.datamodel.record import Record
+from xenapi_core.datamodel.roles import Role
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sends a call."""
+
+    name: str
+    role: Role
+    trusted: bool = False
+    """Came through a unix socket as root or as the daemon's own user: no password was asked."""
+    address: str = ""
+    """The IP address; empty on a unix socket."""
+
+
+class TaskHandle(Protocol):
+    """The task as which a call runs."""
+
+    @property
+    def ref(self) -> str:
+        """Its reference; a ``DummyRef:`` for a call that nobody asked to run as a task."""
+
+    def progress(self, fraction: float) -> None:
+        """Tell how much is done, from 0.0 to 1.0."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call in progress."""
+
+    session: str
+    """The session's reference; empty for a message that needs none."""
+    user: Caller
+    task: TaskHandle
+    store: Store
+    services: Mapping[type, Any]
+    """The server's parts by their type, see ``service``."""
+    door: str = ""
+    """The name of the authentication at the door it came through."""
+
+    @property
+    def role(self) -> Role:
+        """The caller's role."""
+        return self.user.role
+
+    def service(self, kind: type[S]) -> S:
+        """Return the server's part of a type."""
+        return cast("S", self.services[kind])
+
+    def record(self, ref: str, cls: str = "") -> Record:
+        """Return the newest record of an object; HANDLE_INVALID (cls, ref) if it is gone."""
+        return self.store.record(ref, cls)
+
+    def records(self, cls: str) -> Iterable[Record]:
+        """Return the newest records of a class in order of creation."""
+        return self.store.records(cls)
+
+    def hypervisor(self, host: str) -> Any:
+        """Return the hypervisor that runs the VMs of a host."""
+        return self.service(HypervisorOf)(host)
+
+    @asynccontextmanager
+    async def operation(self, ref: str, name: str) -> AsyncIterator[Record]:
+        """Carry out an operation on an object: check that it can begin and mark it as begun in one step, unmark it after.
+
+        The mark is durable before the block begins. Yields the record as the check saw it.
+        """
+        with self.store.write() as change:
+            record = change.record(ref)
+            operations: Operations | None = getattr(record.shape, "operations", None)
+            if operations is not None:
+                operations.check(change, record, name)
+            change.update(ref, current_operations={**record["current_operations"], self.task.ref: name})
+        try:
+            await self.store.flush()
+            yield record
+        finally:
+            with self.store.write() as change:
+                left = change.get(ref)
+                if left is not None:
+                    remaining = {task: op for task, op in left["current_operations"].items() if task != self.task.ref}
+                    change.update(ref, current_operations=remaining)
+
+
+class HypervisorOf:
+    """The service that finds a host's hypervisor."""
+
+    def __init__(self, find: Callable[[str], Any]) -> None:
+        self._find = find
+
+    def __call__(self, host: str) -> Any:
+        """Return the hypervisor of a host's reference."""
+        return self._find(host)

@@ -1,0 +1,109 @@
+"""Classes of the API: ``class VM(XenClass)`` declares one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, get_type_hints
+
+from xenapi_core.datamodel import types
+from xenapi_core.datamodel.fields import UNSET, Field, FieldDeclaration
+from xenapi_core.datamodel.messages import Message
+from xenapi_core.datamodel.objects import Operations
+from xenapi_core.datamodel.roles import POOL_OPERATOR, Role
+
+
+@dataclass(frozen=True)
+class ClassDefinition:
+    """What a class declares."""
+
+    name: str
+    doc: str
+    fields: dict[str, Field]
+    messages: dict[str, Message[..., Any]]
+    """The declared ones; ``Datamodel`` adds the implicit ones."""
+    role: Role
+    """The weakest role that may create and destroy objects and set fields, where nothing else is declared."""
+    stored: bool
+    """Its objects are in the store; else it has no implicit messages."""
+    persistent: bool
+    """Its objects survive a restart."""
+    events: bool
+    """Changes of its objects are events."""
+    creatable: bool
+    destroyable: bool
+    operations: Operations | None
+    removed: frozenset[str]
+    """Messages that existed once: they answer MESSAGE_REMOVED."""
+    index: dict[str, int] = field(default_factory=dict)
+    """Position of each field in a record."""
+    defaults: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.index.update({name: position for position, name in enumerate(self.fields)})
+        object.__setattr__(self, "defaults", tuple(field.default for field in self.fields.values()))
+
+
+class XenClass:
+    """The base of all classes of the API. Subclasses are declarations; they have no instances.
+
+    Options, given as in ``class VM(XenClass, creatable=True)``: see ``ClassDefinition``.
+    """
+
+    definition: ClassDefinition
+
+    def __init_subclass__(
+        cls,
+        *,
+        role: Role = POOL_OPERATOR,
+        stored: bool = True,
+        persistent: bool = True,
+        events: bool = True,
+        creatable: bool = False,
+        destroyable: bool = False,
+        operations: Operations | None = None,
+        removed: Sequence[str] = (),
+    ) -> None:
+        messages = {value.name: value for value in vars(cls).values() if isinstance(value, Message)}
+        for message in messages.values():
+            message.cls = cls.__name__
+        cls.definition = ClassDefinition(
+            name=cls.__name__,
+            doc=(cls.__doc__ or "").strip(),
+            fields=_fields(cls),
+            messages=messages,
+            role=role,
+            stored=stored,
+            persistent=persistent,
+            events=events,
+            creatable=creatable,
+            destroyable=destroyable,
+            operations=operations,
+            removed=frozenset(removed),
+        )
+
+
+def _fields(cls: type) -> dict[str, Field]:
+    declared = {name: value for name, value in vars(cls).items() if isinstance(value, FieldDeclaration)}
+    hints = get_type_hints(cls, localns={}, include_extras=True)
+    return {name.rstrip("_"): _field(cls.__name__, name, value, hints.get(name)) for name, value in declared.items()}
+
+
+def _field(cls: str, name: str, declared: FieldDeclaration, annotation: Any) -> Field:
+    try:
+        kind = types.of(annotation)
+        default = kind.zero() if declared.default is UNSET else kind.admit(declared.default)
+    except TypeError as error:
+        raise TypeError(f"field {cls}.{name}: {error}") from error
+    return Field(
+        name=name.rstrip("_"),
+        type=kind,
+        qualifier=declared.qualifier,
+        default=default,
+        required=declared.default is UNSET,
+        doc=declared.doc,
+        role=declared.role,
+        sampled=declared.sampled,
+        internal=declared.internal,
+        opposite=declared.opposite,
+    )
