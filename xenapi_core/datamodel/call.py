@@ -74,7 +74,7 @@ class Call:
 
     @asynccontextmanager
     async def operation(self, ref: str, name: str) -> AsyncIterator[Record]:
-        """Carry out an operation on an object: check that it can begin and mark it as begun in one step, unmark it after.
+        """Carry out an operation on an object: check that it can begin and mark it so in one step; unmark it after.
 
         The mark is durable before the block begins. Yields the record as the check saw it.
         """

@@ -22,9 +22,7 @@ ERRORS: dict[str, ErrorCode] = {
     "EVENT_SUBSCRIPTION_PARSE_FAILURE": ErrorCode(
         ("subscription",), "The subscription {subscription} is neither *, nor a class, nor a class and a reference."
     ),
-    "HANDLE_INVALID": ErrorCode(
-        ("class", "handle"), "There is no object of class {class} with the reference {handle}."
-    ),
+    "HANDLE_INVALID": ErrorCode(("class", "handle"), "There is no {class} with the reference {handle}."),
     "INTERNAL_ERROR": ErrorCode(("message",), "The server failed to do this: {message}."),
     "INVALID_VALUE": ErrorCode(("field", "value"), "The value {value} is not valid for {field}."),
     "MAP_DUPLICATE_KEY": ErrorCode(
@@ -33,7 +31,7 @@ ERRORS: dict[str, ErrorCode] = {
     "MESSAGE_METHOD_UNKNOWN": ErrorCode(("method",), "There is no message {method}."),
     "MESSAGE_PARAMETER_COUNT_MISMATCH": ErrorCode(
         ("method", "expected", "received"),
-        "The message {method} takes {expected} parameters, but {received} were given.",
+        "The message {method} takes {expected} parameters, {received} were given.",
     ),
     "MESSAGE_REMOVED": ErrorCode((), "This message existed in earlier versions and has been removed."),
     "OPERATION_NOT_ALLOWED": ErrorCode(("reason",), "This is not allowed: {reason}."),
@@ -49,7 +47,7 @@ ERRORS: dict[str, ErrorCode] = {
     "SESSION_INVALID": ErrorCode(("handle",), "The session is not valid: it has ended, or never was."),
     "SESSION_NOT_REGISTERED": ErrorCode(("handle",), "This session is not registered to receive events."),
     "TASK_CANCELLED": ErrorCode(("task",), "The task {task} was cancelled."),
-    "UUID_INVALID": ErrorCode(("class", "uuid"), "There is no object of class {class} with the uuid {uuid}."),
+    "UUID_INVALID": ErrorCode(("class", "uuid"), "There is no {class} with the uuid {uuid}."),
 }
 
 

@@ -83,7 +83,7 @@ def field(
 
 
 def reverse(cls: str, name: str, *, doc: str = "") -> Any:
-    """Declare the many-side of a relation: the references to all objects of ``cls`` whose field ``name`` refers to this one.
+    """Declare a collection: the references to all objects of ``cls`` whose field ``name`` refers to this one.
 
     The store keeps it, in order of creation of the objects; nobody writes it.
     """

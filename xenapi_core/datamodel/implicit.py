@@ -63,16 +63,22 @@ def _self(cls: ClassDefinition) -> Parameter:
 
 
 def _class_messages(cls: ClassDefinition) -> Iterator[Message[..., Any]]:
+    yield from _enumerations(cls)
+    if "uuid" in cls.fields:
+        yield _by_uuid(cls)
+    if "name_label" in cls.fields:
+        yield _by_name_label(cls)
+    if cls.creatable:
+        yield _create(cls)
+    if cls.destroyable:
+        yield _destroy(cls)
+
+
+def _enumerations(cls: ClassDefinition) -> Iterator[Message[..., Any]]:
     name, ref, record = cls.name, Reference(cls.name), RecordType(cls.name)
 
     def get_record(call: Call, self: str) -> Record:
         return call.store.durable.record(self, name)
-
-    def get_by_uuid(call: Call, uuid: str) -> str:
-        found = call.store.durable.by_uuid(name, uuid)
-        if found is None:
-            raise XenApiError("UUID_INVALID", name, uuid)
-        return found.ref
 
     def get_all(call: Call) -> list[str]:
         return [record.ref for record in call.store.durable.records(name)]
@@ -80,46 +86,55 @@ def _class_messages(cls: ClassDefinition) -> Iterator[Message[..., Any]]:
     def get_all_records(call: Call) -> dict[str, Record]:
         return {record.ref: record for record in call.store.durable.records(name)}
 
-    def get_by_name_label(call: Call, label: str) -> list[str]:
-        position = cls.index["name_label"]
-        return [record.ref for record in call.store.durable.records(name) if record.values[position] == label]
+    yield _make(cls, "get_record", READ_ONLY, get_record, (_self(cls),), record, f"Get all fields of the {name}.")
+    yield _make(cls, "get_all", READ_ONLY, get_all, (), Set(ref), f"List the references to all {name} objects.")
+    doc = f"Get the records of all {name} objects."
+    yield _make(cls, "get_all_records", READ_ONLY, get_all_records, (), Map(ref, record), doc)
 
+
+def _by_uuid(cls: ClassDefinition) -> Message[..., Any]:
+    def get_by_uuid(call: Call, uuid: str) -> str:
+        found = call.store.durable.by_uuid(cls.name, uuid)
+        if found is None:
+            raise XenApiError("UUID_INVALID", cls.name, uuid)
+        return found.ref
+
+    parameters = (Parameter("uuid", STRING),)
+    doc = f"Get the reference to the {cls.name} that has a uuid."
+    return _make(cls, "get_by_uuid", READ_ONLY, get_by_uuid, parameters, Reference(cls.name), doc, ("UUID_INVALID",))
+
+
+def _by_name_label(cls: ClassDefinition) -> Message[..., Any]:
+    position = cls.index["name_label"]
+
+    def get_by_name_label(call: Call, label: str) -> list[str]:
+        return [record.ref for record in call.store.durable.records(cls.name) if record.values[position] == label]
+
+    parameters, result = (Parameter("label", STRING),), Set(Reference(cls.name))
+    doc = f"Get the references to the {cls.name} objects that have a name."
+    return _make(cls, "get_by_name_label", READ_ONLY, get_by_name_label, parameters, result, doc)
+
+
+def _create(cls: ClassDefinition) -> Message[..., Any]:
     def create(call: Call, record: dict[str, Any]) -> str:
         for field in cls.fields.values():
             if field.required and field.qualifier is not Qualifier.RO and field.name not in record:
                 raise XenApiError("INVALID_VALUE", field.name, "")
         with call.store.write() as change:
-            return change.create(name, record)
+            return change.create(cls.name, record)
 
+    parameters, result = (Parameter("record", RecordType(cls.name)),), Reference(cls.name)
+    doc = f"Create a {cls.name} and return its reference."
+    return _make(cls, "create", cls.role, create, parameters, result, doc, ("INVALID_VALUE",), asynchronous=True)
+
+
+def _destroy(cls: ClassDefinition) -> Message[..., Any]:
     def destroy(call: Call, self: str) -> None:
         with call.store.write() as change:
             change.destroy(self)
 
-    yield _make(cls, "get_record", READ_ONLY, get_record, (_self(cls),), record, f"Get all fields of the {name}.")
-    yield _make(cls, "get_all", READ_ONLY, get_all, (), Set(ref), f"List the references to all {name} objects.")
-    yield _make(
-        cls,
-        "get_all_records",
-        READ_ONLY,
-        get_all_records,
-        (),
-        Map(ref, record),
-        f"Get the records of all {name} objects.",
-    )
-    if "uuid" in cls.fields:
-        uuid = (Parameter("uuid", STRING),)
-        doc = f"Get the reference to the {name} that has a uuid."
-        yield _make(cls, "get_by_uuid", READ_ONLY, get_by_uuid, uuid, ref, doc, ("UUID_INVALID",))
-    if "name_label" in cls.fields:
-        label = (Parameter("label", STRING),)
-        doc = f"Get the references to the {name} objects that have a name."
-        yield _make(cls, "get_by_name_label", READ_ONLY, get_by_name_label, label, Set(ref), doc)
-    if cls.creatable:
-        given = (Parameter("record", record),)
-        doc = f"Create a {name} and return its reference."
-        yield _make(cls, "create", cls.role, create, given, ref, doc, ("INVALID_VALUE",), asynchronous=True)
-    if cls.destroyable:
-        yield _make(cls, "destroy", cls.role, destroy, (_self(cls),), VOID, f"Destroy the {name}.", asynchronous=True)
+    doc = f"Destroy the {cls.name}."
+    return _make(cls, "destroy", cls.role, destroy, (_self(cls),), VOID, doc, asynchronous=True)
 
 
 def _getter(cls: ClassDefinition, field: Field) -> Message[..., Any]:

@@ -66,6 +66,7 @@ class Message(Generic[P, R]):
         return f"{self.cls}.{self.name}"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Carry it out, from within the program."""
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:

@@ -54,7 +54,7 @@ class Store(Objects, Protocol):
         """What clients may be told: the state as it would be after a crash now."""
 
     def write(self) -> AbstractContextManager[Change]:
-        """Open an atomic step: written when the block ends, forgotten if it raises. No await inside, no step in a step."""
+        """Open an atomic step: written when the block ends, forgotten if it raises. No await, no second step inside."""
 
     async def flush(self) -> None:
         """Wait until all that was written up to now is durable."""
@@ -67,7 +67,7 @@ class Store(Objects, Protocol):
 
 
 class Operations(ABC):
-    """Which operations the objects of a class allow: one table per class, given as ``class VM(XenClass, operations=...)``.
+    """Which operations the objects of a class allow; given as ``class VM(XenClass, operations=...)``.
 
     The store keeps the field ``allowed_operations`` of each written object as ``allowed`` says.
     """

@@ -52,12 +52,10 @@ class Datamodel:
     def load(cls, package: ModuleType | str = "xenapi_core.classes") -> Datamodel:
         """Return the datamodel of all classes that the modules of a package declare."""
         root = importlib.import_module(package) if isinstance(package, str) else package
-        modules = [
-            importlib.import_module(f"{root.__name__}.{info.name}") for info in pkgutil.iter_modules(root.__path__)
-        ]
+        names = [f"{root.__name__}.{info.name}" for info in pkgutil.iter_modules(root.__path__)]
         return cls(
             value
-            for module in modules
+            for module in map(importlib.import_module, names)
             for value in vars(module).values()
             if isinstance(value, type) and issubclass(value, XenClass) and value.__module__ == module.__name__
         )

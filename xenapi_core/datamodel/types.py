@@ -1,8 +1,8 @@
 """The types of the Xen-API, taken from Python annotations.
 
 An annotation is the declaration: ``str``, ``int``, ``float``, ``bool``, ``datetime``, ``None``; a ``StrEnum``;
-``Annotated[str, Ref("VM")]``; ``list[X]`` (a set), ``dict[K, V]`` (a map); ``Annotated[dict[str, Any], RecordOf("VM")]``;
-a ``TypedDict`` (a fixed struct). A type knows three ways in:
+``Annotated[str, Ref("VM")]``; ``list[X]`` (a set), ``dict[K, V]`` (a map);
+``Annotated[dict[str, Any], RecordOf("VM")]``; a ``TypedDict`` (a fixed struct). A type knows three ways in:
 
 - ``accept``: from the wire, lenient where clients are known to differ;
 - ``admit``: from the program, strict;
@@ -10,6 +10,8 @@ a ``TypedDict`` (a fixed struct). A type knows three ways in:
 
 Stored values never change: sets are tuples, maps are dicts that nobody writes to.
 """
+
+# ruff: noqa: D102 - what the methods do is said once, in Type.
 
 from __future__ import annotations
 
@@ -47,7 +49,7 @@ class Int32:
     """Marks an int as one that travels as a 32 bit number, not as a string: ``Annotated[int, Int32()]``."""
 
 
-class Mismatch(ValueError):
+class MismatchError(ValueError):
     """A value from the wire that is not of the declared type. The text is the value."""
 
     def __init__(self, value: object) -> None:
@@ -58,7 +60,7 @@ class Resolver(Protocol):
     """What ``accept`` needs to know of the world: which objects there are, and which fields classes have."""
 
     def reference(self, cls: str, text: str) -> str:
-        """Return the reference that a reference or a bare uuid stands for; HANDLE_INVALID if there is no such object."""
+        """Return the reference that a reference or a bare uuid stands for; HANDLE_INVALID if it stands for none."""
 
     def record(self, cls: str, members: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settable fields among a record's members, each accepted by its type."""
@@ -75,8 +77,8 @@ class Type:
         raise TypeError(f"{self.name} has no default")
 
     def accept(self, value: Any, resolver: Resolver) -> Any:
-        """Return what a decoded wire value means; Mismatch if it is not of this type."""
-        raise Mismatch(value)
+        """Return what a decoded wire value means; MismatchError if it is not of this type."""
+        raise MismatchError(value)
 
     def admit(self, value: Any) -> Any:
         """Return a value of the program in its stored form; TypeError if it is not of this type."""
@@ -107,11 +109,11 @@ class Scalar(Type):
         if value is None:
             return self.nothing
         if isinstance(value, list | dict):
-            raise Mismatch("a structure")
+            raise MismatchError("a structure")
         try:
             return self.parse(value)
         except (ValueError, OverflowError) as error:
-            raise Mismatch(value) from error
+            raise MismatchError(value) from error
 
     def admit(self, value: Any) -> Any:
         if isinstance(value, self.python) and (bool in self.python or not isinstance(value, bool)):
@@ -219,7 +221,7 @@ class Enum(Type):
         if value is None:
             return self.zero()
         if isinstance(value, list | dict):
-            raise Mismatch("a structure")
+            raise MismatchError("a structure")
         word = _text(value)
         for member in self.python:
             if member.value == word:
@@ -230,7 +232,7 @@ class Enum(Type):
         members = list(self.python)
         if word.isdecimal() and int(word) < len(members):  # 2007's test suite sends the number of the word
             return members[int(word)]
-        raise Mismatch(value)
+        raise MismatchError(value)
 
     def admit(self, value: Any) -> Any:
         try:
@@ -257,7 +259,7 @@ class Reference(Type):
 
     def accept(self, value: Any, resolver: Resolver) -> Any:
         if isinstance(value, list | dict):
-            raise Mismatch("a structure")
+            raise MismatchError("a structure")
         text = "" if value is None else _text(value).strip()
         return NULL if text in ("", NULL) else resolver.reference(self.cls, text)
 
@@ -284,7 +286,7 @@ class Set(Type):
         if value is None or value == {}:
             return ()
         if not isinstance(value, list):
-            raise Mismatch(value)
+            raise MismatchError(value)
         return tuple(self.of.accept(item, resolver) for item in value)
 
     def admit(self, value: Any) -> Any:
@@ -317,7 +319,7 @@ class Map(Type):
         if value is None or value == []:
             return {}
         if not isinstance(value, dict):
-            raise Mismatch(value)
+            raise MismatchError(value)
         return {self.key.accept(key, resolver): self.value.accept(item, resolver) for key, item in value.items()}
 
     def admit(self, value: Any) -> Any:
@@ -345,7 +347,7 @@ class RecordType(Type):
 
     def accept(self, value: Any, resolver: Resolver) -> Any:
         if not isinstance(value, dict):
-            raise Mismatch(value)
+            raise MismatchError(value)
         return resolver.record(self.cls, value)
 
 
@@ -358,7 +360,7 @@ class Structure(Type):
 
     def accept(self, value: Any, resolver: Resolver) -> Any:
         if not isinstance(value, dict):
-            raise Mismatch(value)
+            raise MismatchError(value)
         return {name: kind.accept(value[name], resolver) for name, kind in self.members if name in value}
 
 
