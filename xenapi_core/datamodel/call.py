@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
-from xenapi_core.datamodel.objects import Operations, Store
+from xenapi_core.datamodel.objects import Change, Operations, Store
 from xenapi_core.datamodel.record import Record
 from xenapi_core.datamodel.roles import Role
 
@@ -73,25 +73,31 @@ class Call:
         return self.service(HypervisorOf)(host)
 
     @asynccontextmanager
-    async def operation(self, ref: str, name: str) -> AsyncIterator[Record]:
+    async def operation(
+        self, ref: str, name: str, also: Callable[[Change, Record], None] | None = None
+    ) -> AsyncIterator[Record]:
         """Carry out an operation on an object: check that it can begin and mark it so in one step; unmark it after.
 
-        The mark is durable before the block begins. Yields the record as the check saw it.
+        ``also`` does more in that step, once the check has passed. The step is durable before the block begins. A block
+        that unmarks the object itself, together with the operation's effects, leaves nothing to unmark. Yields the
+        record as the check saw it.
         """
         with self.store.write() as change:
             record = change.record(ref)
             operations: Operations | None = getattr(record.shape, "operations", None)
             if operations is not None:
                 operations.check(change, record, name)
+            if also is not None:
+                also(change, record)
             change.update(ref, current_operations={**record["current_operations"], self.task.ref: name})
         try:
             await self.store.flush()
             yield record
         finally:
-            with self.store.write() as change:
-                left = change.get(ref)
-                if left is not None:
-                    remaining = {task: op for task, op in left["current_operations"].items() if task != self.task.ref}
+            left = self.store.get(ref)
+            if left is not None and self.task.ref in left["current_operations"]:
+                remaining = {task: op for task, op in left["current_operations"].items() if task != self.task.ref}
+                with self.store.write() as change:
                     change.update(ref, current_operations=remaining)
 
 

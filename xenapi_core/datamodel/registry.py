@@ -12,7 +12,7 @@ from typing import Any
 from xenapi_core.datamodel.fields import Field
 from xenapi_core.datamodel.implicit import implicit_messages
 from xenapi_core.datamodel.messages import Message
-from xenapi_core.datamodel.types import Map, RecordType, Reference, Set, Type
+from xenapi_core.datamodel.types import Reference, Set
 from xenapi_core.datamodel.xenclass import ClassDefinition, XenClass
 
 
@@ -66,12 +66,9 @@ class Datamodel:
         return sorted([*self.messages, *asynchronous])
 
     def _check(self, cls: ClassDefinition, field: Field) -> None:
-        where = f"field {cls.name}.{field.name}"
-        for target in _referred(field.type):
-            if target not in self.classes:
-                raise TypeError(f"{where}: there is no class {target}")
         if field.opposite is None:
             return
+        where = f"field {cls.name}.{field.name}"
         many, name = field.opposite
         opposite = self.classes[many].fields.get(name) if many in self.classes else None
         if opposite is None or opposite.type != Reference(cls.name) or field.type != Set(Reference(many)):
@@ -79,14 +76,3 @@ class Datamodel:
         self.relations[many].append(
             Relation(many, self.classes[many].index[name], cls.name, cls.index[field.name]),
         )
-
-
-def _referred(kind: Type) -> Iterable[str]:
-    """Yield the classes that a type speaks of."""
-    if isinstance(kind, Reference | RecordType):
-        yield kind.cls
-    elif isinstance(kind, Set):
-        yield from _referred(kind.of)
-    elif isinstance(kind, Map):
-        yield from _referred(kind.key)
-        yield from _referred(kind.value)
