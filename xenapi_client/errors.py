@@ -1,0 +1,19 @@
+"""What can go wrong when the Xen-API is used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class XenApiError(Exception):
+    """The Xen-API refused a call: a code for programs (e.g. ``VM_BAD_POWER_STATE``) and its parameters."""
+
+    def __init__(self, code: str, parameters: Sequence[str] = ()) -> None:
+        self.code = code
+        self.parameters = tuple(parameters)
+        detail = f" ({', '.join(self.parameters)})" if self.parameters else ""
+        super().__init__(f"The Xen-API refused the call: {code}{detail}.")
+
+
+class XenApiUnavailable(Exception):  # noqa: N818 (a state of the server, which the name says)
+    """The Xen-API cannot be reached, or what answers does not speak it; the text is a sentence for people."""
