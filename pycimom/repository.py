@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 
+from lxml import etree
+
+from cim_provider import CimError, Status
+from pycimom.repository_cimxml import cut_class, read_class
 from pycimom.repository_model import CimClass, CimMethod, CimParameter, CimProperty
 
-__all__ = ["CimClass", "CimMethod", "CimParameter", "CimProperty", "Repository"]
+__all__ = ["CimClass", "CimMethod", "CimParameter", "CimProperty", "NamespaceClasses", "Repository"]
+
+_KEPT_ANSWERS = 4096
+
+
+@dataclass
+class _Namespace:
+    """The classes of a namespace by name in lower case, and what is derived from them."""
+
+    name: str
+    classes: dict[str, CimClass] = field(default_factory=dict)
+    children: dict[str | None, list[str]] = field(default_factory=dict)
+    """The direct subclasses, by spelling, of each class in lower case; None for the top of the tree."""
+    ends: dict[str, list[str]] = field(default_factory=dict)
+    """The association classes that name a class, in lower case, at one of their ends."""
+
+    def add(self, cim_class: CimClass) -> None:
+        """Add a class after its superclass."""
+        self.classes[cim_class.name.lower()] = cim_class
+        above = cim_class.superclass.lower() if cim_class.superclass else None
+        self.children.setdefault(above, []).append(cim_class.name)
+        if cim_class.is_association:
+            for end in {each.reference.lower() for each in cim_class.references if each.reference}:
+                self.ends.setdefault(end, []).append(cim_class.name)
 
 
 class Repository:
@@ -15,28 +44,66 @@ class Repository:
     Every method raises CimError INVALID_NAMESPACE for an unknown namespace, and INVALID_CLASS for an unknown class.
     """
 
+    def __init__(
+        self,
+        classes: Iterable[etree._Element],
+        qualifiers: Iterable[etree._Element],
+        namespaces: Mapping[str, Collection[str]],
+    ) -> None:
+        """Build the indexes from resolved CLASS elements (superclasses first), qualifiers and names by namespace."""
+        self._qualifiers = {each.attrib["NAME"].lower(): etree.tostring(each) for each in qualifiers}
+        self._elements: dict[str, etree._Element] = {}
+        read: dict[str, CimClass] = {}
+        for element in classes:
+            superclass = element.get("SUPERCLASS")
+            above = read[superclass.lower()] if superclass else None
+            cim_class = read_class(element, (above.name, *above.ancestors) if above else ())
+            read[cim_class.name.lower()] = cim_class
+            self._elements[cim_class.name] = element
+        self._namespaces: dict[str, _Namespace] = {}
+        for name, members in namespaces.items():
+            wanted = {member.lower() for member in members}
+            namespace = self._namespaces[name.lower()] = _Namespace(name)
+            for key, cim_class in read.items():
+                if key in wanted:
+                    namespace.add(cim_class)
+        self._answer = lru_cache(_KEPT_ANSWERS)(self._cut)
+        self._associations = lru_cache(_KEPT_ANSWERS)(self._find_associations)
+
     def namespaces(self) -> Sequence[str]:
         """Return all namespaces in a stable order."""
-        raise NotImplementedError
+        return [each.name for each in self._namespaces.values()]
 
     def get(self, namespace: str, class_name: str) -> CimClass:
         """Return a class."""
-        raise NotImplementedError
+        return self._class(self._namespace(namespace), class_name)
 
     def subclasses(self, namespace: str, class_name: str | None, deep: bool = True) -> list[str]:
         """Return the names of the subclasses of a class, without itself; ``None`` begins at the top of the tree.
 
         ``deep`` includes the subclasses of subclasses, each after its superclass.
         """
-        raise NotImplementedError
+        space = self._namespace(namespace)
+        key = None if class_name is None else self._class(space, class_name).name.lower()
+        result = list(space.children.get(key, ()))
+        if deep:
+            for name in result:  # grows while it is walked
+                result.extend(space.children.get(name.lower(), ()))
+        return result
 
     def is_subclass(self, namespace: str, name: str, ancestor: str) -> bool:
         """Whether ``name`` is ``ancestor`` or below it."""
-        raise NotImplementedError
+        cim_class = self.get(namespace, name)
+        wanted = ancestor.lower()
+        return cim_class.name.lower() == wanted or any(each.lower() == wanted for each in cim_class.ancestors)
 
     def associations_of(self, namespace: str, class_name: str) -> Sequence[str]:
-        """Return the association classes that can hold an instance of this class at some end."""
-        raise NotImplementedError
+        """Return the association classes that can hold an instance of exactly this class at some end.
+
+        These are the ones with an end declared as the class or as an ancestor of it, in the order of the schema.
+        """
+        space = self._namespace(namespace)
+        return self._associations(space.name.lower(), self._class(space, class_name).name)
 
     def class_xml(
         self,
@@ -47,9 +114,65 @@ class Repository:
         include_class_origin: bool = False,
         property_list: Collection[str] | None = None,
     ) -> bytes:
-        """Return the CLASS element of a class (DSP0201, DSP0200 5.3.2.2)."""
-        raise NotImplementedError
+        """Return the CLASS element of a class (DSP0201, DSP0200 5.3.2.1). Without a property list it is made once."""
+        name = self.get(namespace, class_name).name
+        if property_list is None:
+            return self._answer(name, local_only, include_qualifiers, include_class_origin)
+        return self._cut(name, local_only, include_qualifiers, include_class_origin, property_list)
 
     def qualifier_xml(self, namespace: str, name: str | None = None) -> bytes:
         """Return a QUALIFIER.DECLARATION element, or all of them one after the other; NOT_FOUND for an unknown one."""
-        raise NotImplementedError
+        self._namespace(namespace)
+        if name is None:
+            return b"".join(self._qualifiers.values())
+        try:
+            return self._qualifiers[name.lower()]
+        except KeyError:
+            raise CimError(Status.NOT_FOUND, f"There is no qualifier {name}.") from None
+
+    def _namespace(self, namespace: str) -> _Namespace:
+        try:
+            return self._namespaces[namespace.strip("/").lower()]
+        except KeyError:
+            raise CimError(Status.INVALID_NAMESPACE, f"There is no namespace {namespace}.") from None
+
+    def _class(self, namespace: _Namespace, class_name: str) -> CimClass:
+        try:
+            return namespace.classes[class_name.lower()]
+        except KeyError:
+            raise CimError(
+                Status.INVALID_CLASS, f"There is no class {class_name} in namespace {namespace.name}."
+            ) from None
+
+    def _find_associations(self, namespace: str, class_name: str) -> tuple[str, ...]:
+        space = self._namespaces[namespace]
+        cim_class = space.classes[class_name.lower()]
+        found = {name for each in (cim_class.name, *cim_class.ancestors) for name in space.ends.get(each.lower(), ())}
+        return tuple(each.name for each in space.classes.values() if each.name in found)
+
+    def _cut(
+        self,
+        name: str,
+        local_only: bool,
+        include_qualifiers: bool,
+        include_class_origin: bool,
+        property_list: Collection[str] | None = None,
+    ) -> bytes:
+        element = cut_class(self._elements[name], local_only, include_qualifiers, include_class_origin, property_list)
+        return etree.tostring(element, encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class NamespaceClasses:
+    """The classes of one namespace."""
+
+    repository: Repository
+    namespace: str
+
+    def get(self, class_name: str) -> CimClass:
+        """Return a class; CimError INVALID_CLASS."""
+        return self.repository.get(self.namespace, class_name)
+
+    def is_subclass(self, name: str, ancestor: str) -> bool:
+        """Whether ``name`` is ``ancestor`` or below it; CimError INVALID_CLASS for an unknown ``name``."""
+        return self.repository.is_subclass(self.namespace, name, ancestor)

@@ -60,7 +60,10 @@ class CimMethod:
 
 @dataclass(frozen=True)
 class CimClass:
-    """A class with everything it inherits. Mappings are by the schema's spelling, in declared order, inherited first."""
+    """A class with everything it inherits.
+
+    Mappings are by the schema's spelling, in declared order, what is inherited first.
+    """
 
     name: str
     superclass: str | None

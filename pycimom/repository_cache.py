@@ -1,0 +1,196 @@
+"""Opens the class repository: compiled once, then read from a cache of resolved CIM-XML."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pywbem
+import structlog
+from lxml import etree
+
+from pycimom.mof_compiler import CompiledClasses, Progress, compile_classes
+from pycimom.mof_source import SchemaArchive, read_mof
+from pycimom.repository import Repository
+
+MODEL_NAMESPACE = "root/cimv2"
+INTEROP_NAMESPACE = "root/interop"
+
+PROFILE_CLASSES = (
+    "CIM_RegisteredProfile",
+    "CIM_RegisteredSubProfile",
+    "CIM_ElementConformsToProfile",
+    "CIM_ReferencedProfile",
+    "CIM_SubProfileRequiresProfile",
+)
+"""Readable in every namespace."""
+
+MODEL_CLASSES = (
+    *PROFILE_CLASSES,
+    "CIM_AlertIndication",
+    "CIM_InstCreation",
+    "CIM_InstDeletion",
+    "CIM_InstModification",
+)
+
+INTEROP_CLASSES = (
+    *PROFILE_CLASSES,
+    "CIM_CIMXMLCommunicationMechanism",
+    "CIM_CommMechanismForManager",
+    "CIM_ComputerSystem",
+    "CIM_ElementCapabilities",
+    "CIM_FilterCollection",
+    "CIM_FilterCollectionSubscription",
+    "CIM_HostedService",
+    "CIM_IndicationFilter",
+    "CIM_IndicationHandlerCIMXML",
+    "CIM_IndicationService",
+    "CIM_IndicationServiceCapabilities",
+    "CIM_IndicationSubscription",
+    "CIM_ListenerDestinationCIMXML",
+    "CIM_MemberOfCollection",
+    "CIM_Namespace",
+    "CIM_NamespaceInManager",
+    "CIM_ObjectManager",
+    "CIM_OwningCollectionElement",
+    "CIM_ServiceAffectsElement",
+    "CIM_ServiceAvailableToElement",
+    "CIM_WBEMServer",
+    "CIM_WBEMServerNamespace",
+)
+
+_FORMAT = 1
+_KEPT_FILES = 4
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
+_log = structlog.get_logger(__name__)
+
+
+def open_repository(
+    schema: Path, mof: Sequence[Path], cache: Path, progress: Progress | None = None, *, whole_schema: bool = False
+) -> Repository:
+    """Return the classes that the model and the server need, compiling them if the cache does not have them.
+
+    ``schema`` is the zip file of the DMTF schema, ``mof`` the model's own files, whose classes go to root/cimv2;
+    ``whole_schema`` adds every other class of the schema there. ``cache`` is a folder that is made if needed. The
+    cache is keyed by the content of all inputs; a damaged file in it is compiled anew. Raises MofError with file and
+    line, or OSError if the cache folder cannot be made; a cache that cannot be written costs only time.
+    """
+    cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+    roots = {MODEL_NAMESPACE: MODEL_CLASSES, INTEROP_NAMESPACE: INTEROP_CLASSES}
+    path = cache / f"classes-{_key(schema, mof, roots, whole_schema)}.xml"
+    ready = _read(path)
+    if ready is None:
+        ready = _compile(schema, mof, roots, whole_schema, progress)
+        try:
+            _write(path, ready)
+            _prune(cache)
+        except OSError as error:
+            _log.warning("class cache not written", file=str(path), error=str(error))
+    return _load(ready)
+
+
+def _key(schema: Path, mof: Sequence[Path], roots: Mapping[str, Sequence[str]], whole_schema: bool) -> str:
+    digest = hashlib.sha256(repr((_FORMAT, pywbem.__version__, sorted(roots.items()), whole_schema)).encode())
+    for path in (schema, *mof):
+        try:
+            digest.update(f"\n{path.name}\n".encode() + hashlib.sha256(path.read_bytes()).digest())
+        except OSError:
+            digest.update(f"\n{path.name} unreadable\n".encode())  # the compiler tells what is wrong
+    return digest.hexdigest()[:32]
+
+
+def _compile(
+    schema: Path,
+    mof: Sequence[Path],
+    roots: Mapping[str, Sequence[str]],
+    whole_schema: bool,
+    progress: Progress | None,
+) -> bytes:
+    archive = SchemaArchive(schema)
+    texts = [read_mof(path) for path in mof]
+    own = [each.name for text in texts for each in text.declarations]
+    model = [*own, *roots[MODEL_NAMESPACE], *(archive.class_names() if whole_schema else ())]
+    compiled = compile_classes(archive, texts, [*model, *roots[INTEROP_NAMESPACE]], progress)
+    members = {
+        MODEL_NAMESPACE: _names(compiled, model),
+        INTEROP_NAMESPACE: _names(compiled, roots[INTEROP_NAMESPACE]),
+    }
+    document = etree.Element("REPOSITORY")
+    for name, names in members.items():
+        etree.SubElement(document, "NAMESPACE", NAME=name).text = " ".join(names)
+    for each in (*compiled.qualifiers, *compiled.classes.values()):
+        document.append(etree.fromstring(each.tocimxmlstr(), _PARSER))
+    for qualifier in document.iter("QUALIFIER"):
+        _drop_default_flavors(qualifier)
+    return etree.tostring(document, encoding="utf-8")
+
+
+def _names(compiled: CompiledClasses, roots: Iterable[str]) -> list[str]:
+    return [each.classname for each in compiled.reached_from(roots)]
+
+
+def _drop_default_flavors(qualifier: etree._Element) -> None:
+    """Leave out what the DTD says anyway (DSP0203, entity QualifierFlavor); it is a third of the bytes."""
+    for name, value in (
+        ("OVERRIDABLE", "true"),
+        ("TOSUBCLASS", "true"),
+        ("TOINSTANCE", "false"),
+        ("TRANSLATABLE", "false"),
+        ("PROPAGATED", "false"),
+    ):
+        if qualifier.get(name) == value:
+            del qualifier.attrib[name]
+
+
+def _load(ready: bytes) -> Repository:
+    document = etree.fromstring(ready, _PARSER)
+    return Repository(
+        classes=document.findall("CLASS"),
+        qualifiers=document.findall("QUALIFIER.DECLARATION"),
+        namespaces={each.attrib["NAME"]: (each.text or "").split() for each in document.findall("NAMESPACE")},
+    )
+
+
+def _header(content: bytes) -> bytes:
+    return f"xen-cim class repository {_FORMAT} {hashlib.sha256(content).hexdigest()}\n".encode()
+
+
+def _read(path: Path) -> bytes | None:
+    """Return the content of a cache file, or None if there is none or it is damaged."""
+    try:
+        stored = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        _log.warning("class cache not readable", file=str(path), error=str(error))
+        return None
+    header, _, content = stored.partition(b"\n")
+    if header + b"\n" != _header(content):
+        _log.warning("class cache damaged, compiling anew", file=str(path))
+        return None
+    return content
+
+
+def _write(path: Path, content: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".classes-")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(_header(content) + content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def _prune(cache: Path) -> None:
+    """Remove all but the newest files of the cache."""
+    files = sorted(cache.glob("classes-*.xml"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in files[_KEPT_FILES:]:
+        path.unlink(missing_ok=True)
