@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar, cast
 from xenapi_core.datamodel.objects import Change, Operations, Store
 from xenapi_core.datamodel.record import Record
 from xenapi_core.datamodel.roles import Role
+from xenapi_core.hypervisors.interface import Hypervisor
 
 S = TypeVar("S")
 
@@ -68,7 +69,7 @@ class Call:
         """Return the newest records of a class in order of creation."""
         return self.store.records(cls)
 
-    def hypervisor(self, host: str) -> Any:
+    def hypervisor(self, host: str) -> Hypervisor:
         """Return the hypervisor that runs the VMs of a host."""
         return self.service(HypervisorOf)(host)
 
@@ -104,9 +105,9 @@ class Call:
 class HypervisorOf:
     """The service that finds a host's hypervisor."""
 
-    def __init__(self, find: Callable[[str], Any]) -> None:
+    def __init__(self, find: Callable[[str], Hypervisor]) -> None:
         self._find = find
 
-    def __call__(self, host: str) -> Any:
+    def __call__(self, host: str) -> Hypervisor:
         """Return the hypervisor of a host's reference."""
         return self._find(host)

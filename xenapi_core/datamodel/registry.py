@@ -40,6 +40,8 @@ class Datamodel:
         self.removed: set[str] = set()
         self.relations: dict[str, list[Relation]] = {name: [] for name in self.classes}
         """By the class that refers."""
+        self.collections: dict[str, list[Relation]] = {name: [] for name in self.classes}
+        """By the class that is referred to."""
         for cls in self.classes.values():
             for message in (*implicit_messages(cls), *cls.messages.values()):
                 self.messages[message.method] = message
@@ -73,6 +75,6 @@ class Datamodel:
         opposite = self.classes[many].fields.get(name) if many in self.classes else None
         if opposite is None or opposite.type != Reference(cls.name) or field.type != Set(Reference(many)):
             raise TypeError(f"{where}: {many}.{name} has to be a reference to {cls.name}, and this a set of {many}")
-        self.relations[many].append(
-            Relation(many, self.classes[many].index[name], cls.name, cls.index[field.name]),
-        )
+        relation = Relation(many, self.classes[many].index[name], cls.name, cls.index[field.name])
+        self.relations[many].append(relation)
+        self.collections[cls.name].append(relation)

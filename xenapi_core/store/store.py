@@ -1,0 +1,225 @@
+"""The store: where objects live, who may change them, and when a change counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from xenapi_core.datamodel.record import Record
+from xenapi_core.datamodel.registry import Datamodel
+from xenapi_core.datamodel.types import NULL
+from xenapi_core.store.change import Change
+from xenapi_core.store.journal import Journal, JournalError
+from xenapi_core.store.log import DEL, ChangeLog, Commit, Entry
+from xenapi_core.store.table import Layer, Table
+
+EPOCH_BITS = 32
+"""Sequence numbers of one run differ from those of all others in the bits above these."""
+
+
+class Store:
+    """The object table, its journal and its change log (``datamodel.objects.Store`` says what messages may do).
+
+    Owned by one event loop: all methods are called there. Without a running loop a write is durable when it returns.
+    """
+
+    def __init__(self, model: Datamodel, path: Path | None = None, *, log_limit: int = 20_000) -> None:
+        """Open the journal at a path and load it; without a path nothing outlives the process.
+
+        JournalError, with a sentence for people, if the file is not ours, of a newer format, damaged, or in use.
+        """
+        self.model = model
+        self._table = Table()
+        self._newest = Layer(self._table)
+        self._samples: dict[str, dict[str, Any]] = {}
+        self._journal = Journal(path, model) if path else None
+        try:
+            self.log = ChangeLog((self._journal.begin_epoch() if self._journal else 1) << EPOCH_BITS, log_limit)
+            last_row = self._load() if self._journal else 0
+        except JournalError:
+            self.close()
+            raise
+        self._rows = count(last_row + 1)
+        self._sequence = self.log.sequence
+        self._open = False
+        self._pending: list[Commit] = []
+        self._writing = False
+        self._writer = ThreadPoolExecutor(1, "journal")
+        self._flushing: list[tuple[int, asyncio.Future[None]]] = []
+        self._failure: JournalError | None = None
+        self.on_failure: Callable[[JournalError], None] = lambda error: None
+        """Called once if the journal can no longer be written; the store takes no more writes then."""
+
+    def _load(self) -> int:
+        """Fill the table from the journal and return the highest row."""
+        journal = self._journal
+        if journal is None:
+            return 0
+        loaded = {ref: (row, definition, values) for row, definition, ref, values in journal.load()}
+        for ref, (_, definition, values) in loaded.items():
+            for relation in self.model.relations[definition.name]:
+                target = values[relation.reference]
+                if target != NULL and target in loaded:
+                    collecting = loaded[target][2]
+                    members = collecting[relation.collection]
+                    if not isinstance(members, list):
+                        members = collecting[relation.collection] = []
+                    members.append(ref)
+        last = 0
+        for ref, (row, definition, values) in loaded.items():
+            cells = tuple(tuple(value) if isinstance(value, list) else value for value in values)
+            self._table.put(Record(definition, ref, row, cells))
+            last = row
+        return last
+
+    @property
+    def durable(self) -> Table:
+        """What clients may be told: the state as it would be after a crash now."""
+        return self._table
+
+    @property
+    def sequence(self) -> int:
+        """The sequence number of the newest commit, durable or not."""
+        return self._sequence
+
+    def get(self, ref: str) -> Record | None:
+        """Return the newest record of an object, None if there is none."""
+        return self._newest.get(ref)
+
+    def record(self, ref: str, cls: str = "") -> Record:
+        """Return the newest record of an object; HANDLE_INVALID (cls, ref) if there is none."""
+        return self._newest.record(ref, cls)
+
+    def records(self, cls: str) -> Iterable[Record]:
+        """Return the newest records of a class in order of creation."""
+        return self._newest.records(cls)
+
+    def by_uuid(self, cls: str, uuid: str) -> Record | None:
+        """Return the newest record of the object of a class with a uuid, None if there is none."""
+        return self._newest.by_uuid(cls, uuid)
+
+    @contextmanager
+    def write(self) -> Iterator[Change]:
+        """Open an atomic step. JournalError if the journal has failed before."""
+        if self._failure is not None:
+            raise self._failure
+        if self._open:
+            raise RuntimeError("one step of the store is open already")
+        self._open = True
+        try:
+            change = Change(self._newest, self.model, self._rows.__next__)
+            yield change
+            entries = change.finish()
+        finally:
+            self._open = False
+        if entries:
+            self._commit(entries)
+
+    def _commit(self, entries: list[Entry]) -> None:
+        self._sequence += 1
+        commit = Commit(self._sequence, datetime.now(UTC), entries)
+        for entry in entries:
+            if entry.operation == DEL:
+                self._newest.remove(entry.record)
+            else:
+                self._newest.put(entry.record)
+        self._pending.append(commit)
+        if not self._writing:
+            self._start_writing()
+
+    def _start_writing(self) -> None:
+        """Hand all pending commits to the journal as one transaction; those that come meanwhile make the next."""
+        batch, self._pending = self._pending, []
+        rows = [entry for commit in batch for entry in commit.entries if self._persistent(entry)]
+        if self._journal is None or not rows:
+            self._publish(batch)
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._journal.write(rows)
+            self._publish(batch)
+            return
+        self._writing = True
+        written = loop.run_in_executor(self._writer, self._journal.write, rows)
+        written.add_done_callback(lambda done: self._written(batch, done.exception()))
+
+    def _written(self, batch: list[Commit], error: BaseException | None) -> None:
+        self._writing = False
+        if error is not None:
+            self._fail(
+                error if isinstance(error, JournalError) else JournalError(f"The journal has failed: {error!r}.")
+            )
+            return
+        self._publish(batch)
+        if self._pending:
+            self._start_writing()
+
+    def _persistent(self, entry: Entry) -> bool:
+        return self.model.classes[entry.record.cls].persistent
+
+    def _publish(self, batch: list[Commit]) -> None:
+        for commit in batch:
+            for entry in commit.entries:
+                if entry.operation == DEL:
+                    self._table.remove(entry.record)
+                    self._newest.settle(entry.record, None)
+                    self._samples.pop(entry.record.ref, None)
+                else:
+                    self._table.put(entry.record)
+                    self._newest.settle(entry.record, entry.record)
+            seen = [entry for entry in commit.entries if self.model.classes[entry.record.cls].events]
+            self.log.append(Commit(commit.sequence, commit.time, seen))
+        still = []
+        for sequence, future in self._flushing:
+            if sequence > self.log.sequence:
+                still.append((sequence, future))
+            elif not future.done():
+                future.set_result(None)
+        self._flushing = still
+
+    def _fail(self, error: JournalError) -> None:
+        self._failure = error
+        for _, future in self._flushing:
+            if not future.done():
+                future.set_exception(error)
+        self._flushing.clear()
+        self.on_failure(error)
+
+    async def flush(self) -> None:
+        """Wait until all that was written up to now is durable; JournalError if it never will be."""
+        if self._failure is not None:
+            raise self._failure
+        if self._sequence > self.log.sequence:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._flushing.append((self._sequence, future))
+            await future
+
+    def sample(self, ref: str, **fields: Any) -> None:
+        """Set sampled fields of an object: seen by the next read, neither journalled nor an event."""
+        record = self._newest.get(ref)
+        if record is None:
+            return
+        definition = self.model.classes[record.cls]
+        for name, value in fields.items():
+            if not definition.fields[name].sampled:
+                raise TypeError(f"field {definition.name}.{name} is not sampled")
+            self._samples.setdefault(ref, {})[name] = definition.fields[name].type.admit(value)
+
+    def sampled(self, record: Record, name: str) -> Any:
+        """Return the newest sample of a sampled field, its default if there is none."""
+        samples = self._samples.get(record.ref)
+        return samples[name] if samples and name in samples else record[name]
+
+    def close(self) -> None:
+        """Close the journal, after the writes that were handed to it."""
+        if hasattr(self, "_writer"):
+            self._writer.shutdown(wait=True)
+        if self._journal is not None:
+            self._journal.close()
