@@ -45,4 +45,5 @@ class Door:
         """The address as a URL: http://, https:// or http+unix://."""
         if self.path is not None:
             return f"http+unix://{self.path}"
-        return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
