@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Headers:
-    """Header fields in the order they came; names in lower case."""
+    """Header fields in the order they came; names in lower case. Their text, often secret, is not in the repr."""
 
-    fields: tuple[tuple[str, str], ...] = ()
+    fields: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     def get(self, name: str) -> str | None:
         """Return the first value of a header field, None if it is absent."""
@@ -45,7 +45,7 @@ class Request:
     method: str
     target: str
     headers: Headers
-    body: bytes
+    body: bytes = field(repr=False)
     peer: Peer
     door: Door
 
