@@ -1,1 +1,1 @@
-"""Who may: local users, sessions and roles."""
+"""Who may: sessions, local users, roles."""
