@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 
+from xenapi_core.classes import placement
 from xenapi_core.classes.vm import update_guidances
-from xenapi_core.datamodel import NULL, POOL_OPERATOR, RO, RW, STATIC, VM_OPERATOR, XenClass, field, reverse
+from xenapi_core.datamodel import (
+    NULL,
+    POOL_OPERATOR,
+    READ_ONLY,
+    RO,
+    RW,
+    STATIC,
+    VM_OPERATOR,
+    Call,
+    Datamodel,
+    Objects,
+    Operations,
+    Record,
+    XenApiError,
+    XenClass,
+    field,
+    message,
+    reverse,
+)
 from xenapi_core.datamodel.refs import (
     BlobRef,
     CertificateRef,
@@ -16,6 +36,7 @@ from xenapi_core.datamodel.refs import (
     HostCrashdumpRef,
     HostMetricsRef,
     HostPatchRef,
+    HostRef,
     PBDRef,
     PCIRef,
     PGPURef,
@@ -70,7 +91,22 @@ class latest_synced_updates_applied_state(StrEnum):
     unknown = "unknown"
 
 
-class host(XenClass, role=POOL_OPERATOR):
+class HostOperations(Operations):
+    """VMs start and resume on an enabled host; a disabled one can be enabled."""
+
+    def check(self, objects: Objects, record: Record, operation: str) -> None:
+        """Raise HOST_DISABLED if the host is disabled, and the operation is not to enable it."""
+        if not record["enabled"] and operation != host_allowed_operations.enable:
+            raise XenApiError("HOST_DISABLED", record.ref)
+
+    def allowed(self, objects: Objects, record: Record) -> Sequence[str]:
+        """Return the operations that can begin now."""
+        if not record["enabled"]:
+            return (host_allowed_operations.enable,)
+        return (host_allowed_operations.vm_start, host_allowed_operations.vm_resume)
+
+
+class host(XenClass, role=POOL_OPERATOR, operations=HostOperations()):
     """A physical machine that runs VMs."""
 
     uuid: str = field(RO, doc="unique identifier of the object")
@@ -173,3 +209,54 @@ class host(XenClass, role=POOL_OPERATOR):
     tags: list[str] = field(RW, default=(), role=VM_OPERATOR, doc="words that users have tagged the object with")
     blobs: dict[str, BlobRef] = field(RO, doc="binary data kept with the object, by name")
     other_config: dict[str, str] = field(RW, default={}, doc="free for clients")
+
+    # What the host answers
+
+    @message(role=READ_ONLY)
+    def list_methods(call: Call) -> list[str]:
+        """Return the names of all messages that the server knows."""
+        return call.service(Datamodel).methods()
+
+    @message(role=READ_ONLY)
+    def get_servertime(call: Call, host: HostRef) -> datetime:
+        """Return the time on a host."""
+        return datetime.now(UTC)
+
+    @message(role=READ_ONLY)
+    def get_server_localtime(call: Call, host: HostRef) -> datetime:
+        """Return the time on a host's clock on the wall: its local time, written as if it were UTC."""
+        return datetime.now().astimezone().replace(tzinfo=UTC)
+
+    @message(role=POOL_OPERATOR, asynchronous=True)
+    def dmesg(call: Call, host: HostRef) -> str:
+        """Return the log of a host's hypervisor."""
+        return str(call.hypervisor(host).log())
+
+    @message(role=POOL_OPERATOR, asynchronous=True)
+    def dmesg_clear(call: Call, host: HostRef) -> str:
+        """Empty the log of a host's hypervisor, and return what was in it."""
+        return str(call.hypervisor(host).clear_log())
+
+    @message(role=READ_ONLY, asynchronous=True)
+    def compute_free_memory(call: Call, host: HostRef) -> int:
+        """Return the memory of a host that is free for further VMs (bytes)."""
+        return placement.free(call.store, host)
+
+    @message(role=READ_ONLY, asynchronous=True)
+    def compute_memory_overhead(call: Call, host: HostRef) -> int:
+        """Return the memory that Xen itself takes on a host (bytes)."""
+        return int(call.record(host)["memory_overhead"])
+
+    # Whether VMs may start on it
+
+    @message(role=POOL_OPERATOR, asynchronous=True)
+    def enable(call: Call, host: HostRef) -> None:
+        """Let VMs start on a host."""
+        with call.store.write() as change:
+            change.update(host, enabled=True)
+
+    @message(role=POOL_OPERATOR, asynchronous=True)
+    def disable(call: Call, host: HostRef, auto_enable: bool = True) -> None:
+        """Let no further VM start on a host; those that run there go on."""
+        with call.store.write() as change:
+            change.update(host, enabled=False)

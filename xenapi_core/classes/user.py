@@ -5,7 +5,7 @@ from __future__ import annotations
 from xenapi_core.datamodel import POOL_ADMIN, RO, RW, STATIC, XenClass, field
 
 
-class user(XenClass, role=POOL_ADMIN):
+class user(XenClass, role=POOL_ADMIN, creatable=True, destroyable=True):
     """A person who may use the API, as Xen-API 1.0 knows users."""
 
     uuid: str = field(RO, doc="unique identifier of the object")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
+from uuid import uuid4
 
-from xenapi_core.datamodel import RO, RW, STATIC, VM_ADMIN, VM_OPERATOR, XenClass, field, reverse
+from xenapi_core.datamodel import RO, RW, STATIC, VM_ADMIN, VM_OPERATOR, Change, XenApiError, XenClass, field, reverse
 from xenapi_core.datamodel.refs import CrashdumpRef, PoolRef, SRRef, VBDRef, VDIRef
 
 
@@ -110,3 +111,31 @@ class VDI(XenClass, role=VM_ADMIN):
     sm_config: dict[str, str] = field(RW, default={}, doc="data of the storage back end")
     tags: list[str] = field(RW, default=(), role=VM_OPERATOR, doc="words that users have tagged the object with")
     other_config: dict[str, str] = field(RW, default={}, doc="free for clients")
+
+
+def allocate(change: Change, sr: str, size: int, **fields: Any) -> str:
+    """Make an image of a size (bytes) in a repository; SR_FULL (requested, available) if it does not fit."""
+    repository = change.record(sr, "SR")
+    available = repository["physical_size"] - repository["physical_utilisation"]
+    if size > available:
+        raise XenApiError("SR_FULL", size, available)
+    _count(change, sr, size, size)
+    identity = str(uuid4())
+    values = {"uuid": identity, "location": identity, "SR": sr, "virtual_size": size, "physical_utilisation": size}
+    return change.create("VDI", {**values, "managed": True, **fields})
+
+
+def discard(change: Change, vdi: str) -> None:
+    """Remove an image and give its space back."""
+    image = change.record(vdi, "VDI")
+    _count(change, image["SR"], -image["virtual_size"], -image["physical_utilisation"])
+    change.destroy(vdi)
+
+
+def _count(change: Change, sr: str, virtual: int, physical: int) -> None:
+    repository = change.record(sr, "SR")
+    change.update(
+        sr,
+        virtual_allocation=repository["virtual_allocation"] + virtual,
+        physical_utilisation=repository["physical_utilisation"] + physical,
+    )

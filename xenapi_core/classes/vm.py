@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from xenapi_core.datamodel import NULL, RO, RW, STATIC, VM_ADMIN, VM_OPERATOR, VM_POWER_ADMIN, XenClass, field, reverse
+from xenapi_core.classes import placement, power, sizing
+from xenapi_core.classes.lifecycle import VM_OPERATIONS, State, bad_power_state, vm_operations, vm_power_state
+from xenapi_core.datamodel import (
+    NULL,
+    POOL_ADMIN,
+    POOL_OPERATOR,
+    READ_ONLY,
+    RO,
+    RW,
+    STATIC,
+    VM_ADMIN,
+    VM_OPERATOR,
+    VM_POWER_ADMIN,
+    Call,
+    RecordOf,
+    XenApiError,
+    XenClass,
+    field,
+    message,
+    reverse,
+)
 from xenapi_core.datamodel.refs import (
     BlobRef,
     ConsoleRef,
@@ -84,72 +104,35 @@ class update_guidances(StrEnum):
     restart_vm = "restart_vm"
 
 
-class vm_operations(StrEnum):
-    """What may be done with a VM."""
+VMRecord = Annotated[dict[str, Any], RecordOf("VM")]
 
-    snapshot = "snapshot"
-    clone = "clone"
-    copy = "copy"
-    create_template = "create_template"
-    revert = "revert"
-    checkpoint = "checkpoint"
-    snapshot_with_quiesce = "snapshot_with_quiesce"
-    provision = "provision"
-    start = "start"
-    start_on = "start_on"
-    pause = "pause"
-    unpause = "unpause"
-    clean_shutdown = "clean_shutdown"
-    clean_reboot = "clean_reboot"
-    hard_shutdown = "hard_shutdown"
-    power_state_reset = "power_state_reset"
-    hard_reboot = "hard_reboot"
-    suspend = "suspend"
-    csvm = "csvm"
-    resume = "resume"
-    resume_on = "resume_on"
-    pool_migrate = "pool_migrate"
-    migrate_send = "migrate_send"
-    get_boot_record = "get_boot_record"
-    send_sysrq = "send_sysrq"
-    send_trigger = "send_trigger"
-    query_services = "query_services"
-    shutdown = "shutdown"
-    call_plugin = "call_plugin"
-    changing_memory_live = "changing_memory_live"
-    awaiting_memory_live = "awaiting_memory_live"
-    changing_dynamic_range = "changing_dynamic_range"
-    changing_static_range = "changing_static_range"
-    changing_memory_limits = "changing_memory_limits"
-    changing_shadow_memory = "changing_shadow_memory"
-    changing_shadow_memory_live = "changing_shadow_memory_live"
-    changing_VCPUs = "changing_VCPUs"
-    changing_VCPUs_live = "changing_VCPUs_live"
-    changing_NVRAM = "changing_NVRAM"
-    assert_operation_valid = "assert_operation_valid"
-    data_source_op = "data_source_op"
-    update_allowed_operations = "update_allowed_operations"
-    make_into_template = "make_into_template"
-    import_ = "import"
-    export = "export"
-    metadata_export = "metadata_export"
-    reverting = "reverting"
-    destroy = "destroy"
-    create_vtpm = "create_vtpm"
+BUSY = (
+    "VM_BAD_POWER_STATE",
+    "OTHER_OPERATION_IN_PROGRESS",
+    "OPERATION_BLOCKED",
+    "OPERATION_NOT_ALLOWED",
+    "VM_IS_TEMPLATE",
+    "VM_IS_SNAPSHOT",
+)
+"""What any operation may be refused with."""
+
+NOWHERE = ("NO_HOSTS_AVAILABLE", "HOST_NOT_ENOUGH_FREE_MEMORY")
+"""What a start may be refused with if no host is named."""
+
+NOT_THERE = ("HOST_DISABLED", "HOST_NOT_LIVE", "HOST_NOT_ENOUGH_FREE_MEMORY", "VM_REQUIRES_SR", "VM_REQUIRES_NETWORK")
+"""What a start on a host may be refused with."""
+
+LIMITS = (*BUSY, "MEMORY_CONSTRAINT_VIOLATION")
+"""What setting a memory limit may be refused with."""
+
+DISKS, NICS = 16, 7
+"""How many of each a VM can have."""
+
+GIVEN_BY_SERVER = ("power_state", "suspend_VDI", "memory_target", "last_booted_record", "last_boot_CPU_flags")
+"""What a client may send in a record to create, and the server decides all the same."""
 
 
-class vm_power_state(StrEnum):
-    """What a VM is doing."""
-
-    Halted = "Halted"
-    Paused = "Paused"
-    Running = "Running"
-    Suspended = "Suspended"
-    Crashed = "Crashed"
-    Unknown = "Unknown"
-
-
-class VM(XenClass, role=VM_ADMIN):
+class VM(XenClass, role=VM_ADMIN, operations=VM_OPERATIONS):
     """A virtual machine, a template for one, a snapshot of one, or a host's control domain."""
 
     uuid: str = field(RO, doc="unique identifier of the object")
@@ -303,3 +286,293 @@ class VM(XenClass, role=VM_ADMIN):
     tags: list[str] = field(RW, default=(), role=VM_OPERATOR, doc="words that users have tagged the object with")
     blobs: dict[str, BlobRef] = field(RO, doc="binary data kept with the object, by name")
     other_config: dict[str, str] = field(RW, default={}, doc="free for clients")
+
+    # To make and to remove
+
+    @message(role=VM_ADMIN, asynchronous=True, errors=("INVALID_VALUE", "MEMORY_CONSTRAINT_VIOLATION"))
+    def create(call: Call, args: VMRecord) -> VMRef:
+        """Create a VM, halted and without devices, and return its reference.
+
+        memory_static_max has to be given; other memory limits that are missing follow from it.
+        """
+        values = {name: value for name, value in args.items() if name not in GIVEN_BY_SERVER}
+        if "memory_static_max" not in values:
+            raise XenApiError("INVALID_VALUE", "memory_static_max", "")
+        values["memory_dynamic_max"] = values.get("memory_dynamic_max") or values["memory_static_max"]
+        values["memory_dynamic_min"] = values.get("memory_dynamic_min") or values["memory_dynamic_max"]
+        with call.store.write() as change:
+            metrics = change.create("VM_metrics", {"install_time": datetime.now(UTC)})
+            vm = change.create("VM", {**values, "metrics": metrics})
+            record = change.record(vm)
+            sizing.Limits.of(record).check()
+            sizing.check_vcpus(record["VCPUs_at_startup"], record["VCPUs_max"])
+            change.update(vm, memory_overhead=placement.overhead(record))
+        return vm
+
+    @message(role=VM_ADMIN, asynchronous=True, errors=BUSY)
+    def destroy(call: Call, self: VMRef) -> None:
+        """Destroy a halted or suspended VM with its devices; its disk images stay."""
+        power.destroy(call, self)
+
+    # To start and to stop
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, *NOWHERE))
+    async def start(call: Call, vm: VMRef, start_paused: bool, force: bool = False) -> None:
+        """Start a halted VM on the host that suits it best."""
+        await power.start(call, vm, "start", paused=start_paused)
+
+    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=(*BUSY, *NOT_THERE))
+    async def start_on(call: Call, vm: VMRef, host: HostRef, start_paused: bool, force: bool = False) -> None:
+        """Start a halted VM on a host."""
+        await power.start(call, vm, "start_on", host=host, paused=start_paused)
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
+    async def pause(call: Call, vm: VMRef) -> None:
+        """Stop giving a running VM CPU time; its memory stays where it is."""
+        await power.set_paused(call, vm, "pause", paused=True)
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
+    async def unpause(call: Call, vm: VMRef) -> None:
+        """Give a paused VM CPU time again."""
+        await power.set_paused(call, vm, "unpause", paused=False)
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, "VM_NO_SUSPEND_SR", "SR_FULL"))
+    async def suspend(call: Call, vm: VMRef) -> None:
+        """Write a running VM's memory to a disk image, and free its host."""
+        await power.suspend(call, vm)
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, *NOWHERE, "VM_HAS_NO_SUSPEND_VDI"))
+    async def resume(call: Call, vm: VMRef, start_paused: bool, force: bool = False) -> None:
+        """Let a suspended VM go on, on the host that suits it best."""
+        await power.resume(call, vm, "resume", paused=start_paused)
+
+    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=(*BUSY, *NOT_THERE, "VM_HAS_NO_SUSPEND_VDI"))
+    async def resume_on(call: Call, vm: VMRef, host: HostRef, start_paused: bool, force: bool = False) -> None:
+        """Let a suspended VM go on, on a host."""
+        await power.resume(call, vm, "resume_on", host=host, paused=start_paused)
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT"))
+    async def clean_shutdown(call: Call, vm: VMRef) -> None:
+        """Ask a running VM's guest to power itself off, and wait until it has."""
+        await power.shut_down(call, vm, "clean_shutdown")
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT"))
+    async def clean_reboot(call: Call, vm: VMRef) -> None:
+        """Ask a running VM's guest to shut down, and start it again."""
+        await power.reboot(call, vm, "clean_reboot")
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
+    async def shutdown(call: Call, vm: VMRef) -> None:
+        """Shut a VM down: cleanly if it can be asked and does so in time, else the hard way."""
+        record = call.record(vm)
+        VM_OPERATIONS.check(call.store, record, "shutdown")
+        if record["power_state"] == State.Running:
+            try:
+                await power.shut_down(call, vm, "clean_shutdown")
+            except XenApiError as error:
+                if error.code != "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT":
+                    raise
+            else:
+                return
+        await power.shut_down(call, vm, "hard_shutdown")
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
+    async def hard_shutdown(call: Call, vm: VMRef) -> None:
+        """End a VM at once, as if its power cord were pulled."""
+        await power.shut_down(call, vm, "hard_shutdown")
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
+    async def hard_reboot(call: Call, vm: VMRef) -> None:
+        """End a VM at once, and start it again."""
+        await power.reboot(call, vm, "hard_reboot")
+
+    @message(role=POOL_OPERATOR, asynchronous=True, errors=(*BUSY, "CANNOT_RESET_CONTROL_DOMAIN"))
+    async def power_state_reset(call: Call, vm: VMRef) -> None:
+        """Make a VM halted, whatever it was thought to be doing."""
+        if call.record(vm)["is_control_domain"]:
+            raise XenApiError("CANNOT_RESET_CONTROL_DOMAIN", vm)
+        await power.shut_down(call, vm, "power_state_reset")
+
+    # To ask what is possible
+
+    @message(role=READ_ONLY, errors=BUSY)
+    def assert_operation_valid(call: Call, self: VMRef, op: vm_operations) -> None:
+        """Raise the error that an operation would end in now, if it would be refused."""
+        VM_OPERATIONS.check(call.store, call.record(self), op)
+
+    @message(role=POOL_ADMIN)
+    def update_allowed_operations(call: Call, self: VMRef) -> None:
+        """Work out allowed_operations anew. There is no need to: it is always up to date."""
+        with call.store.write() as change:
+            change.touch(self)
+
+    @message(role=READ_ONLY)
+    def get_possible_hosts(call: Call, vm: VMRef) -> list[HostRef]:
+        """Return the hosts on which a VM could start now."""
+        return placement.possible_hosts(call.store, call.record(vm))
+
+    @message(role=READ_ONLY, errors=NOT_THERE)
+    def assert_can_boot_here(call: Call, self: VMRef, host: HostRef) -> None:
+        """Raise the error that starting a VM on a host would end in now, if it would be refused."""
+        reason = placement.refusal(call.store, call.record(self), call.record(host, "host"))
+        if reason is not None:
+            raise reason
+
+    @message(role=READ_ONLY)
+    def get_allowed_VBD_devices(call: Call, vm: VMRef) -> list[str]:
+        """Return the values of VBD.userdevice that are free in a VM."""
+        taken = {call.record(vbd)["userdevice"] for vbd in call.record(vm)["VBDs"]}
+        return [str(number) for number in range(DISKS) if str(number) not in taken]
+
+    @message(role=READ_ONLY)
+    def get_allowed_VIF_devices(call: Call, vm: VMRef) -> list[str]:
+        """Return the values of VIF.device that are free in a VM."""
+        taken = {call.record(vif)["device"] for vif in call.record(vm)["VIFs"]}
+        return [str(number) for number in range(NICS) if str(number) not in taken]
+
+    @message(role=READ_ONLY)
+    def compute_memory_overhead(call: Call, vm: VMRef) -> int:
+        """Return the memory that a host needs to run a VM, beyond the VM's own (bytes)."""
+        return placement.overhead(call.record(vm))
+
+    # Memory and virtual CPUs
+
+    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=LIMITS)
+    def set_memory_limits(
+        call: Call, self: VMRef, static_min: int, static_max: int, dynamic_min: int, dynamic_max: int
+    ) -> None:
+        """Set all memory limits of a halted VM (bytes)."""
+        limits = sizing.Limits(static_min, dynamic_min, dynamic_max, static_max)
+        sizing.set_limits(call, self, "changing_memory_limits", **vars(limits))
+
+    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=LIMITS)
+    def set_memory(call: Call, self: VMRef, value: int) -> None:
+        """Give a halted VM an amount of memory that does not move (bytes)."""
+        sizing.set_limits(call, self, "changing_memory_limits", static_max=value, dynamic_max=value, dynamic_min=value)
+
+    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=LIMITS)
+    def set_memory_static_range(call: Call, self: VMRef, min: int, max: int) -> None:
+        """Set the least and the most memory that a halted VM can ever have (bytes)."""
+        sizing.set_limits(call, self, "changing_static_range", static_min=min, static_max=max)
+
+    @message(role=VM_POWER_ADMIN, errors=LIMITS)
+    def set_memory_static_min(call: Call, self: VMRef, value: int) -> None:
+        """Set the least memory that a halted VM can ever have (bytes)."""
+        sizing.set_limits(call, self, "changing_static_range", static_min=value)
+
+    @message(role=VM_POWER_ADMIN, errors=LIMITS)
+    def set_memory_static_max(call: Call, self: VMRef, value: int) -> None:
+        """Set the most memory that a halted VM can ever have (bytes)."""
+        sizing.set_limits(call, self, "changing_static_range", static_max=value)
+
+    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
+    async def set_memory_dynamic_range(call: Call, self: VMRef, min: int, max: int) -> None:
+        """Set the range in which the memory of a halted or running VM may move (bytes)."""
+        await sizing.set_dynamic_range(call, self, dynamic_min=min, dynamic_max=max)
+
+    @message(role=VM_POWER_ADMIN, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
+    async def set_memory_dynamic_min(call: Call, self: VMRef, value: int) -> None:
+        """Set the least memory that a halted or running VM may have now (bytes)."""
+        await sizing.set_dynamic_range(call, self, dynamic_min=value)
+
+    @message(role=VM_POWER_ADMIN, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
+    async def set_memory_dynamic_max(call: Call, self: VMRef, value: int) -> None:
+        """Set the most memory that a halted or running VM may have now (bytes)."""
+        await sizing.set_dynamic_range(call, self, dynamic_max=value)
+
+    @message(role=VM_POWER_ADMIN, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
+    async def set_memory_dynamic_min_live(call: Call, self: VMRef, min: int) -> None:
+        """Set the least memory that a VM may have now (bytes). Xen-API 1.0; today set_memory_dynamic_min."""
+        await sizing.set_dynamic_range(call, self, dynamic_min=min)
+
+    @message(role=VM_POWER_ADMIN, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
+    async def set_memory_dynamic_max_live(call: Call, self: VMRef, max: int) -> None:
+        """Set the most memory that a VM may have now (bytes). Xen-API 1.0; today set_memory_dynamic_max."""
+        await sizing.set_dynamic_range(call, self, dynamic_max=max)
+
+    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
+    async def set_memory_target_live(call: Call, self: VMRef, target: int) -> None:
+        """Give a VM an amount of memory that does not move, within its static limits (bytes)."""
+        await sizing.set_dynamic_range(call, self, dynamic_min=target, dynamic_max=target)
+
+    @message(role=VM_ADMIN, errors=(*BUSY, "INVALID_VALUE"))
+    def set_VCPUs_max(call: Call, self: VMRef, value: int) -> None:
+        """Set the most virtual CPUs that a halted VM can have."""
+        sizing.check_vcpus(call.record(self)["VCPUs_at_startup"], value)
+        sizing.set_fields(call, self, "changing_VCPUs", VCPUs_max=value)
+
+    @message(role=VM_ADMIN, errors=(*BUSY, "INVALID_VALUE"))
+    def set_VCPUs_at_startup(call: Call, self: VMRef, value: int) -> None:
+        """Set the number of virtual CPUs that a halted VM starts with."""
+        sizing.check_vcpus(value, call.record(self)["VCPUs_max"])
+        sizing.set_fields(call, self, "changing_VCPUs", VCPUs_at_startup=value)
+
+    @message(role=VM_ADMIN, asynchronous=True, errors=(*BUSY, "INVALID_VALUE"))
+    async def set_VCPUs_number_live(call: Call, self: VMRef, nvcpu: int) -> None:
+        """Give a running VM another number of virtual CPUs, up to VCPUs_max."""
+        await sizing.set_vcpus(call, self, nvcpu)
+
+    @message(role=VM_POWER_ADMIN, errors=(*BUSY, "INVALID_VALUE"))
+    def set_HVM_shadow_multiplier(call: Call, self: VMRef, value: float) -> None:
+        """Set the factor of the memory that is set aside for the shadow page tables of a halted VM; 1.0 or more."""
+        if not value >= 1.0:
+            raise XenApiError("INVALID_VALUE", "HVM_shadow_multiplier", value)
+        sizing.set_fields(call, self, "changing_shadow_memory", HVM_shadow_multiplier=value)
+
+    # How it boots, and what happens afterwards
+
+    @message(role=VM_ADMIN, errors=("VM_BAD_POWER_STATE",))
+    def set_HVM_boot_policy(call: Call, self: VMRef, value: str) -> None:
+        """Set how a halted VM boots with hardware virtualization; empty for a paravirtualized one."""
+        _set_halted(call, self, HVM_boot_policy=value, domain_type=domain_type.hvm if value else domain_type.pv)
+
+    @message(role=VM_ADMIN, errors=("VM_BAD_POWER_STATE",))
+    def set_domain_type(call: Call, self: VMRef, value: DomainType) -> None:
+        """Set how the domain of a halted VM is built."""
+        policy = "BIOS order" if value == domain_type.hvm else ""
+        _set_halted(call, self, HVM_boot_policy=policy, domain_type=value)
+
+    @message(role=VM_ADMIN, errors=BUSY)
+    def set_NVRAM(call: Call, self: VMRef, value: dict[str, str]) -> None:
+        """Set the variables of a halted VM's UEFI firmware."""
+        sizing.set_fields(call, self, "changing_NVRAM", NVRAM=value)
+
+    @message(role=VM_ADMIN, errors=(*BUSY, "MAP_DUPLICATE_KEY"))
+    def add_to_NVRAM(call: Call, self: VMRef, key: str, value: str) -> None:
+        """Add a variable to a halted VM's UEFI firmware."""
+        present = call.record(self)["NVRAM"]
+        if key in present:
+            raise XenApiError("MAP_DUPLICATE_KEY", "VM", "NVRAM", self, key)
+        sizing.set_fields(call, self, "changing_NVRAM", NVRAM={**present, key: value})
+
+    @message(role=VM_ADMIN, errors=BUSY)
+    def remove_from_NVRAM(call: Call, self: VMRef, key: str) -> None:
+        """Remove a variable from a halted VM's UEFI firmware, if it is there."""
+        present = call.record(self)["NVRAM"]
+        sizing.set_fields(call, self, "changing_NVRAM", NVRAM={k: v for k, v in present.items() if k != key})
+
+    @message(role=VM_ADMIN)
+    def set_actions_after_crash(call: Call, self: VMRef, value: on_crash_behaviour) -> None:
+        """Set what happens when a VM's guest crashes."""
+        with call.store.write() as change:
+            change.update(self, actions_after_crash=value)
+
+    @message(role=VM_ADMIN, errors=BUSY)
+    def set_is_a_template(call: Call, self: VMRef, value: bool) -> None:
+        """Make a halted VM a template, or a template a VM."""
+        with call.store.write() as change:
+            record = change.record(self, "VM")
+            if value and not record["is_a_template"]:
+                VM_OPERATIONS.check(change, record, "make_into_template")
+            if not value and record["is_a_template"]:
+                change.update(record["metrics"], install_time=datetime.now(UTC))
+            change.update(self, is_a_template=value)
+
+
+def _set_halted(call: Call, vm: str, **fields: Any) -> None:
+    with call.store.write() as change:
+        record = change.record(vm, "VM")
+        if record["power_state"] != State.Halted:
+            raise bad_power_state(record, State.Halted)
+        change.update(vm, **fields)
+        change.update(vm, memory_overhead=placement.overhead(change.record(vm)))

@@ -1,1 +1,1 @@
-"""What really runs virtual machines."""
+"""What really runs VMs."""

@@ -1,0 +1,354 @@
+"""What changing a VM's power state does: the hypervisor is asked, and all effects are written in one step.
+
+An operation is marked in ``VM.current_operations`` in the step that begins it, and unmarked in the step that writes its
+effects, so that nobody sees half of either. A hard shutdown may overtake another operation: it takes that one's mark
+away, and the other, finding it gone, has no effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from xenapi_core.classes import placement
+from xenapi_core.classes.lifecycle import RUNNING, VM_OPERATIONS, State, bad_power_state
+from xenapi_core.classes.vdi import allocate, discard
+from xenapi_core.datamodel import NULL, Call, Change, Objects, Record, Store, XenApiError
+from xenapi_core.hypervisors.description import describe
+from xenapi_core.hypervisors.interface import (
+    Domain,
+    DomainGoneError,
+    GuestRefusedError,
+    Hypervisor,
+    HypervisorError,
+)
+
+Begin = Callable[[Change, Record], None]
+
+MEMORY_IMAGE_RESERVE = 16 * placement.MIB
+"""What the image of a suspended VM takes beyond the VM's memory (bytes)."""
+
+
+# Operations
+
+
+async def start(call: Call, vm: str, operation: str, *, host: str = NULL, paused: bool) -> None:
+    """Start a VM, on a host or on the one that suits it best."""
+    async with operation_on(call, vm, operation, lambda change, record: placement.claim(change, record, host), unclaim):
+        record = call.record(vm)
+        hypervisor = _hypervisor(call, record["scheduled_to_be_resident_on"])
+        domain = await hypervisor.start(describe(call.store, record), paused=paused)
+        await _take_over(call, vm, hypervisor, domain)
+
+
+async def resume(call: Call, vm: str, operation: str, *, host: str = NULL, paused: bool) -> None:
+    """Resume a suspended VM, on a host or on the one that suits it best, and remove the image of its memory."""
+    async with operation_on(call, vm, operation, lambda change, record: placement.claim(change, record, host), unclaim):
+        record = call.record(vm)
+        if record["suspend_VDI"] == NULL:
+            raise XenApiError("VM_HAS_NO_SUSPEND_VDI", vm)
+        hypervisor = _hypervisor(call, record["scheduled_to_be_resident_on"])
+        image = call.record(record["suspend_VDI"])["uuid"]
+        domain = await hypervisor.resume(describe(call.store, record), image, paused=paused)
+        await _take_over(call, vm, hypervisor, domain)
+
+
+async def suspend(call: Call, vm: str) -> None:
+    """Write a VM's memory to a new disk image and end its domain."""
+    async with operation_on(call, vm, "suspend", _make_memory_image, remove_memory_image):
+        record = call.record(vm)
+        image = call.record(record["suspend_VDI"])["uuid"]
+        await _hypervisor(call, record["resident_on"]).suspend(record["uuid"], image)
+        with effects(call, vm) as change:
+            down(change, vm, State.Suspended)
+    idle(call.store, vm)
+
+
+async def set_paused(call: Call, vm: str, operation: str, *, paused: bool) -> None:
+    """Pause or unpause a VM."""
+    async with operation_on(call, vm, operation) as record:
+        hypervisor = _hypervisor(call, record["resident_on"])
+        domain = await (hypervisor.pause if paused else hypervisor.unpause)(record["uuid"])
+        with effects(call, vm) as change:
+            up(change, vm, record["resident_on"], domain)
+    sample(call.store, vm, domain)
+
+
+async def reboot(call: Call, vm: str, operation: str) -> None:
+    """Build a VM's domain anew, once its guest has shut down (clean_reboot) or at once (hard_reboot)."""
+    async with operation_on(call, vm, operation) as record:
+        hypervisor = _hypervisor(call, record["resident_on"])
+        rebuild = hypervisor.clean_reboot if operation == "clean_reboot" else hypervisor.hard_reboot
+        domain = await rebuild(describe(call.store, record))
+        await _take_over(call, vm, hypervisor, domain)
+
+
+async def shut_down(call: Call, vm: str, operation: str) -> None:
+    """End a VM's domain: clean_shutdown asks the guest to, hard_shutdown and power_state_reset do not."""
+    async with operation_on(call, vm, operation) as record:
+        if record["resident_on"] != NULL:
+            hypervisor = _hypervisor(call, record["resident_on"])
+            end = hypervisor.clean_shutdown if operation == "clean_shutdown" else hypervisor.hard_shutdown
+            await end(record["uuid"])
+        if overtaken(call, vm):
+            return
+        with effects(call, vm) as change:
+            down(change, vm, State.Halted)
+    idle(call.store, vm)
+
+
+def destroy(call: Call, vm: str) -> None:
+    """Remove a VM and all that belongs to it alone; its disk images stay."""
+    with call.store.write() as change:
+        record = change.record(vm, "VM")
+        VM_OPERATIONS.check(change, record, "destroy")
+        if record["suspend_VDI"] != NULL:
+            discard(change, record["suspend_VDI"])
+        for device in (*record["VBDs"], *record["VIFs"]):
+            _destroy_if_there(change, change.record(device)["metrics"])
+            change.destroy(device)
+        for console in record["consoles"]:
+            change.destroy(console)
+        _destroy_if_there(change, record["metrics"])
+        _destroy_if_there(change, record["guest_metrics"])
+        change.destroy(vm)
+
+
+# Effects of an operation, each within one step
+
+
+def up(change: Change, vm: str, host: str, domain: Domain) -> None:
+    """Write that a VM has a domain on a host."""
+    record = change.record(vm)
+    state = State.Paused if domain.paused else State.Running
+    if record["power_state"] == State.Suspended and record["suspend_VDI"] != NULL:
+        discard(change, record["suspend_VDI"])
+    for device in (*record["VBDs"], *record["VIFs"]):
+        change.update(device, currently_attached=True)
+    change.update(
+        vm,
+        power_state=state,
+        resident_on=host,
+        scheduled_to_be_resident_on=NULL,
+        domid=domain.domid,
+        domarch="x86_64",
+        suspend_VDI=NULL,
+        guest_metrics=_guest_metrics(change, record, domain),
+    )
+    change.update(
+        record["metrics"],
+        VCPUs_number=domain.vcpus,
+        VCPUs_params=record["VCPUs_params"],
+        state=[state.lower()],
+        start_time=domain.started,
+        hvm=domain.kind == "hvm",
+        current_domain_type=domain.kind,
+    )
+
+
+def down(change: Change, vm: str, state: State) -> None:
+    """Write that a VM has no domain: it is halted or suspended."""
+    record = change.record(vm)
+    placement.release(change, record)
+    for device in (*record["VBDs"], *record["VIFs"]):
+        change.update(device, currently_attached=False)
+    _destroy_if_there(change, record["guest_metrics"])
+    fields: dict[str, Any] = {}
+    if state == State.Halted:
+        if record["suspend_VDI"] != NULL:
+            discard(change, record["suspend_VDI"])
+        fields = {"suspend_VDI": NULL, "memory_target": 0, "current_operations": {}}
+    change.update(
+        vm,
+        power_state=state,
+        resident_on=NULL,
+        scheduled_to_be_resident_on=NULL,
+        domid=-1,
+        domarch="",
+        guest_metrics=NULL,
+        **fields,
+    )
+    change.update(record["metrics"], VCPUs_number=0, VCPUs_params={}, state=[], current_domain_type="unspecified")
+
+
+def crashed(change: Change, vm: str) -> None:
+    """Write that a VM's guest has crashed and that its domain is kept."""
+    change.update(vm, power_state=State.Crashed)
+    change.update(change.record(vm)["metrics"], state=["crashed"])
+
+
+def _guest_metrics(change: Change, vm: Record, domain: Domain) -> str:
+    """Return the reference to what the guest of a domain tells, written anew if it tells anything else than before."""
+    known, guest = change.get(vm["guest_metrics"]), domain.guest
+    if guest is None:
+        _destroy_if_there(change, vm["guest_metrics"])
+        return NULL
+    fields = {
+        "os_version": guest.os_version,
+        "PV_drivers_version": guest.drivers,
+        "PV_drivers_up_to_date": bool(guest.drivers),
+        "PV_drivers_detected": bool(guest.drivers),
+        "networks": guest.networks,
+        "other": guest.other,
+        "last_updated": domain.started,
+        "live": True,
+        "can_use_hotplug_vbd": "yes",
+        "can_use_hotplug_vif": "yes",
+    }
+    if known is None:
+        return change.create("VM_guest_metrics", fields)
+    change.update(known.ref, **fields)
+    return known.ref
+
+
+def _destroy_if_there(change: Change, ref: str) -> None:
+    if change.get(ref) is not None:
+        change.destroy(ref)
+
+
+# Measurements
+
+
+def sample(store: Store, vm: str, domain: Domain) -> None:
+    """Measure a VM that has a domain."""
+    numbers = range(domain.vcpus)
+    flags = ["online", "blocked"] if domain.paused or domain.crashed else ["online", "running"]
+    store.sample(
+        store.record(vm)["metrics"],
+        memory_actual=domain.memory,
+        VCPUs_utilisation=dict.fromkeys(numbers, 0.0),
+        VCPUs_CPU={number: number for number in numbers},
+        VCPUs_flags=dict.fromkeys(numbers, flags),
+        last_updated=datetime.now(UTC),
+    )
+
+
+def idle(store: Store, vm: str) -> None:
+    """Measure a VM that has no domain."""
+    record = store.get(vm)
+    if record is not None:
+        store.sample(
+            record["metrics"],
+            memory_actual=0,
+            VCPUs_utilisation={},
+            VCPUs_CPU={},
+            VCPUs_flags={},
+            last_updated=datetime.now(UTC),
+        )
+
+
+# Memory images
+
+
+def memory_repository(objects: Objects, vm: Record) -> str:
+    """Return the repository that a VM is suspended to; VM_NO_SUSPEND_SR if none is named anywhere."""
+    pool = next(iter(objects.records("pool")))
+    host = objects.get(vm["resident_on"])
+    choices = (
+        vm["suspend_SR"],
+        host["suspend_image_sr"] if host else NULL,
+        pool["suspend_image_SR"],
+        pool["default_SR"],
+    )
+    for sr in choices:
+        if objects.get(sr) is not None:
+            return sr
+    raise XenApiError("VM_NO_SUSPEND_SR", vm.ref)
+
+
+def _make_memory_image(change: Change, vm: Record) -> None:
+    size = vm["memory_target"] + MEMORY_IMAGE_RESERVE
+    image = allocate(
+        change,
+        memory_repository(change, vm),
+        size,
+        name_label="Suspend image",
+        name_description=f"Memory of {vm['name_label']}",
+        type="suspend",
+    )
+    change.update(vm.ref, suspend_VDI=image)
+
+
+def remove_memory_image(change: Change, vm: Record) -> None:
+    """Remove the disk image that a VM's memory was, or was to be, written to, if there is one."""
+    if vm["suspend_VDI"] != NULL:
+        discard(change, vm["suspend_VDI"])
+        change.update(vm.ref, suspend_VDI=NULL)
+
+
+# How an operation begins and ends
+
+
+def unclaim(change: Change, vm: Record) -> None:
+    """Give back the memory that was claimed for a VM that is not to get a domain after all."""
+    if vm["scheduled_to_be_resident_on"] == NULL:
+        return
+    placement.release(change, vm)
+    target = 0 if vm["power_state"] == State.Halted else vm["memory_target"]
+    change.update(vm.ref, scheduled_to_be_resident_on=NULL, memory_target=target)
+
+
+def _hypervisor(call: Call, host: str) -> Hypervisor:
+    hypervisor: Hypervisor = call.hypervisor(host)
+    return hypervisor
+
+
+@asynccontextmanager
+async def operation_on(
+    call: Call, vm: str, operation: str, begin: Begin | None = None, undo: Begin | None = None
+) -> AsyncIterator[Record]:
+    """Carry out an operation on a VM; if it fails, ``undo`` what ``begin`` did and unmark it in one step."""
+    async with call.operation(vm, operation, begin) as record:
+        try:
+            yield record
+        except BaseException as failure:
+            if not overtaken(call, vm):
+                with call.store.write() as change:
+                    if undo is not None:
+                        undo(change, change.record(vm))
+                    _unmark(change, vm, call.task.ref)
+            if isinstance(failure, HypervisorError):
+                raise _error(call, vm, record, failure) from failure
+            raise
+
+
+def overtaken(call: Call, vm: str) -> bool:
+    """Tell whether something else has ended the operation that a call had begun on a VM."""
+    record = call.store.get(vm)
+    return record is None or call.task.ref not in record["current_operations"]
+
+
+def _error(call: Call, vm: str, before: Record, failure: HypervisorError) -> XenApiError:
+    if isinstance(failure, DomainGoneError):
+        return bad_power_state(call.store.get(vm) or before, before["power_state"])
+    if isinstance(failure, GuestRefusedError):
+        return XenApiError("VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT", vm)
+    return XenApiError("INTERNAL_ERROR", str(failure))
+
+
+@contextmanager
+def effects(call: Call, vm: str) -> Iterator[Change]:
+    """Open the step that writes an operation's effects and unmarks it."""
+    with call.store.write() as change:
+        yield change
+        _unmark(change, vm, call.task.ref)
+
+
+def _unmark(change: Change, vm: str, task: str) -> None:
+    current = change.record(vm)["current_operations"]
+    if task in current:
+        change.update(vm, current_operations={ref: op for ref, op in current.items() if ref != task})
+
+
+async def _take_over(call: Call, vm: str, hypervisor: Hypervisor, domain: Domain) -> None:
+    """Write that a VM has a new domain; end the domain if the operation was overtaken by a hard shutdown."""
+    if overtaken(call, vm):
+        await hypervisor.hard_shutdown(domain.uuid)
+        raise bad_power_state(call.record(vm, "VM"), *RUNNING)
+    with effects(call, vm) as change:
+        record = change.record(vm)
+        host = record["scheduled_to_be_resident_on"]
+        up(change, vm, record["resident_on"] if host == NULL else host, domain)
+    sample(call.store, vm, domain)

@@ -1,0 +1,127 @@
+"""How much memory and how many virtual CPUs a VM has, and changing that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from xenapi_core.classes import placement
+from xenapi_core.classes.lifecycle import VM_OPERATIONS, State
+from xenapi_core.classes.power import effects, operation_on, sample
+from xenapi_core.datamodel import Call, Change, Record, XenApiError
+from xenapi_core.hypervisors.interface import Hypervisor
+
+
+@dataclass(frozen=True)
+class Limits:
+    """A VM's memory limits, in bytes."""
+
+    static_min: int
+    dynamic_min: int
+    dynamic_max: int
+    static_max: int
+
+    @classmethod
+    def of(cls, vm: Record, **changes: int) -> Limits:
+        """Return a VM's limits with some of them changed."""
+        names = ("static_min", "dynamic_min", "dynamic_max", "static_max")
+        return cls(**{name: changes.get(name, vm[f"memory_{name}"]) for name in names})
+
+    def check(self) -> None:
+        """Raise MEMORY_CONSTRAINT_VIOLATION unless the limits are in order."""
+        if not 0 <= self.static_min <= self.dynamic_min <= self.dynamic_max <= self.static_max or not self.dynamic_max:
+            rule = "0 <= memory_static_min <= memory_dynamic_min <= memory_dynamic_max <= memory_static_max"
+            raise XenApiError("MEMORY_CONSTRAINT_VIOLATION", rule)
+
+    @property
+    def fields(self) -> dict[str, int]:
+        """The limits as fields of the VM."""
+        return {f"memory_{name}": value for name, value in vars(self).items()}
+
+
+def check_vcpus(at_startup: int, most: int) -> None:
+    """Raise INVALID_VALUE unless a VM can have such numbers of virtual CPUs."""
+    if most < 1:
+        raise XenApiError("INVALID_VALUE", "VCPUs_max", most)
+    if not 1 <= at_startup <= most:
+        raise XenApiError("INVALID_VALUE", "VCPUs_at_startup", at_startup)
+
+
+def set_fields(call: Call, vm: str, operation: str, **fields: Any) -> None:
+    """Set fields of a VM that an operation guards; those of a running control domain take effect at the next boot."""
+    with call.store.write() as change:
+        record = change.record(vm, "VM")
+        VM_OPERATIONS.check(change, record, operation)
+        _write(change, record, fields)
+
+
+def set_limits(call: Call, vm: str, operation: str, **limits: int) -> None:
+    """Set memory limits of a halted VM."""
+    with call.store.write() as change:
+        record = change.record(vm, "VM")
+        VM_OPERATIONS.check(change, record, operation)
+        changed = Limits.of(record, **limits)
+        changed.check()
+        _write(change, record, changed.fields)
+
+
+async def set_dynamic_range(call: Call, vm: str, **limits: int) -> None:
+    """Set the range in which a VM's memory may move; a running VM gets as much of it as its host has."""
+    before: list[int] = []
+
+    def begin(change: Change, record: Record) -> None:
+        changed = Limits.of(record, **limits)
+        changed.check()
+        before.append(record["memory_target"])
+        if record["power_state"] == State.Running and not record["is_control_domain"]:
+            _grow(change, record, _target(change, record, changed))
+
+    def undo(change: Change, record: Record) -> None:
+        placement.move_target(change, record, before[0])
+
+    async with operation_on(call, vm, "changing_dynamic_range", begin, undo) as record:
+        changed, domain = Limits.of(record, **limits), None
+        if record["power_state"] == State.Running and not record["is_control_domain"]:
+            hypervisor: Hypervisor = call.hypervisor(record["resident_on"])
+            newest = call.record(vm)
+            target = max(changed.dynamic_min, min(changed.dynamic_max, newest["memory_target"]))
+            domain = await hypervisor.set_memory(record["uuid"], target)
+        with effects(call, vm) as change:
+            if domain is not None:
+                placement.move_target(change, change.record(vm), domain.memory)
+            _write(change, change.record(vm), changed.fields)
+    if domain is not None:
+        sample(call.store, vm, domain)
+
+
+async def set_vcpus(call: Call, vm: str, number: int) -> None:
+    """Give a running VM another number of virtual CPUs."""
+    async with operation_on(call, vm, "changing_VCPUs_live") as record:
+        if not 1 <= number <= record["VCPUs_max"]:
+            raise XenApiError("INVALID_VALUE", "nvcpu", number)
+        hypervisor: Hypervisor = call.hypervisor(record["resident_on"])
+        domain = await hypervisor.set_vcpus(record["uuid"], number)
+        with effects(call, vm) as change:
+            change.update(record["metrics"], VCPUs_number=domain.vcpus)
+    sample(call.store, vm, domain)
+
+
+def _write(change: Change, vm: Record, fields: dict[str, Any]) -> None:
+    change.update(vm.ref, **fields)
+    if vm["power_state"] == State.Halted:
+        change.update(vm.ref, memory_overhead=placement.overhead(change.record(vm.ref)))
+    elif vm["is_control_domain"]:
+        change.update(vm.ref, requires_reboot=True)
+
+
+def _target(change: Change, vm: Record, limits: Limits) -> int:
+    """Return the most memory within limits that a VM's host has for it (bytes)."""
+    available = vm["memory_target"] + placement.free(change, vm["resident_on"])
+    if limits.dynamic_min > available:
+        raise XenApiError("HOST_NOT_ENOUGH_FREE_MEMORY", limits.dynamic_min, available)
+    return int(min(limits.dynamic_max, available))
+
+
+def _grow(change: Change, vm: Record, target: int) -> None:
+    if target > vm["memory_target"]:
+        placement.move_target(change, vm, target)

@@ -1,0 +1,161 @@
+"""What the API asks of a hypervisor, and what it hears back.
+
+A hypervisor runs the domains of one host. It knows VMs by their uuid and nothing of the API: what a domain is to be
+like arrives as a ``DomainConfig``, what it is like is answered as a ``Domain``. An operation that fails raises a
+``HypervisorError`` and has had no effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A disk or CD drive of a domain."""
+
+    device: str
+    """Position as the user gave it: "0", "1" ... or "xvda"."""
+    image: str
+    """uuid of the disk image; "" for an empty CD drive."""
+    writable: bool
+    cd: bool
+    bootable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """A NIC of a domain."""
+
+    device: str
+    mac: str
+    bridge: str
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class DomainConfig:
+    """What a domain is to be like. Sizes in bytes."""
+
+    uuid: str
+    name: str
+    memory: int
+    """Memory at the start."""
+    memory_max: int
+    vcpus: int
+    vcpus_max: int
+    kind: str
+    """"hvm", "pv", "pvh" or "pv_in_pvh"."""
+    boot: Mapping[str, str] = field(default_factory=dict)
+    """order and firmware of an HVM guest; bootloader, kernel, ramdisk and args of a paravirtualized one."""
+    system: str = ""
+    """Name of the guest's operating system, if it is known: "debian-12"."""
+    disks: tuple[Disk, ...] = ()
+    nics: tuple[Nic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """What the agent inside a guest tells."""
+
+    os_version: Mapping[str, str]
+    drivers: Mapping[str, str]
+    """major, minor, micro and build of the paravirtual drivers."""
+    networks: Mapping[str, str]
+    """Addresses by NIC: "0/ip", "0/ipv4/0", "0/ipv6/0"."""
+    other: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """A domain as its hypervisor knows it. Sizes in bytes."""
+
+    uuid: str
+    domid: int
+    paused: bool
+    memory: int
+    vcpus: int
+    started: datetime
+    kind: str
+    guest: Guest | None = None
+    """None until an agent inside the guest has told something."""
+    crashed: bool = False
+
+
+class Stop(StrEnum):
+    """How a guest stopped by itself."""
+
+    poweroff = "poweroff"
+    reboot = "reboot"
+    crash = "crash"
+
+
+Stopped = Callable[[str, Stop], None]
+"""Called on the event loop with the uuid of a VM whose guest stopped by itself.
+
+After a power-off or a reboot the domain is gone. After a crash it is there, crashed, until ``hard_shutdown``."""
+
+
+class HypervisorError(Exception):
+    """An operation failed and had no effect. The text is a sentence for people."""
+
+
+class DomainGoneError(HypervisorError):
+    """The domain ended while, or before, the operation ran."""
+
+
+class GuestRefusedError(HypervisorError):
+    """The guest was asked to do something and did not do it in time."""
+
+
+class Hypervisor(Protocol):
+    """What runs the VMs of one host. All methods are called on the event loop."""
+
+    def domains(self) -> Mapping[str, Domain]:
+        """Return all domains but the control domain, by the uuid of their VM."""
+
+    def watch(self, stopped: Stopped) -> None:
+        """Name the one who hears when a guest stops by itself."""
+
+    def log(self) -> str:
+        """Return the hypervisor's own log, oldest line first."""
+
+    def clear_log(self) -> str:
+        """Empty the hypervisor's own log and return what was in it."""
+
+    async def start(self, config: DomainConfig, *, paused: bool = False) -> Domain:
+        """Build a domain and let it run, or leave it paused before its first instruction."""
+
+    async def resume(self, config: DomainConfig, image: str, *, paused: bool = False) -> Domain:
+        """Build a domain from the memory in a disk image (its uuid), as ``suspend`` left it."""
+
+    async def suspend(self, uuid: str, image: str) -> None:
+        """Write the domain's memory to a disk image (its uuid) and end the domain."""
+
+    async def pause(self, uuid: str) -> Domain:
+        """Stop giving the domain CPU time."""
+
+    async def unpause(self, uuid: str) -> Domain:
+        """Give the domain CPU time again."""
+
+    async def clean_shutdown(self, uuid: str) -> None:
+        """Ask the guest to power itself off, and wait until it has."""
+
+    async def clean_reboot(self, config: DomainConfig) -> Domain:
+        """Ask the guest to shut down, and build its domain anew."""
+
+    async def hard_shutdown(self, uuid: str) -> None:
+        """End the domain at once. Ending one that is gone already succeeds."""
+
+    async def hard_reboot(self, config: DomainConfig) -> Domain:
+        """End the domain at once and build it anew."""
+
+    async def set_memory(self, uuid: str, memory: int) -> Domain:
+        """Give the domain another amount of memory, within what it was built for."""
+
+    async def set_vcpus(self, uuid: str, vcpus: int) -> Domain:
+        """Give the domain another number of virtual CPUs, within what it was built for."""

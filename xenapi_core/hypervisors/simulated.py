@@ -1,0 +1,273 @@
+"""A hypervisor that only pretends: domains are entries of a table, and operations take their time.
+
+Everything it makes up follows from its arguments, so the same calls give the same domains again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+import structlog
+
+from xenapi_core.hypervisors.interface import (
+    Domain,
+    DomainConfig,
+    DomainGoneError,
+    Guest,
+    HypervisorError,
+    Stop,
+    Stopped,
+)
+
+_log = structlog.get_logger(__name__)
+
+LOG_LINES = 1000
+"""Lines that the hypervisor's log keeps."""
+
+
+@dataclass(frozen=True)
+class Timings:
+    """How long operations take, in seconds."""
+
+    start: float = 0.050
+    resume: float = 0.050
+    suspend: float = 0.100
+    pause: float = 0.005
+    shutdown: float = 0.050
+    """Of a guest that is asked to."""
+    destroy: float = 0.010
+    adjust: float = 0.005
+    """Of memory or virtual CPUs."""
+
+    def scaled(self, factor: float) -> Timings:
+        """Return timings that are so many times as long; 0 for none at all."""
+        return Timings(*(value * factor for value in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class System:
+    """A guest operating system: what its agent tells."""
+
+    distro: str
+    name: str
+    major: str
+    minor: str
+    uname: str
+
+
+SYSTEMS: Mapping[str, System] = MappingProxyType(
+    {
+        "debian-12": System("debian", "Debian GNU/Linux 12 (bookworm)", "12", "5", "6.1.0-18-amd64"),
+        "ubuntu-24.04": System("ubuntu", "Ubuntu 24.04 LTS", "24", "04", "6.8.0-31-generic"),
+        "almalinux-9": System("almalinux", "AlmaLinux 9.4 (Seafoam Ocelot)", "9", "4", "5.14.0-427.el9.x86_64"),
+        "windows-server-2022": System("windows", "Microsoft Windows Server 2022 Standard", "10", "0", ""),
+    }
+)
+"""Operating systems whose agents are known, by the names that ``DomainConfig.system`` gives them."""
+
+
+def address(mac: str) -> tuple[str, str]:
+    """Return the IPv4 and the link-local IPv6 address that the guest behind a MAC address has."""
+    octets = [int(part, 16) for part in mac.split(":")]
+    low = ".".join(str(octet) for octet in octets[3:5])
+    interface = [octets[0] ^ 2, octets[1], octets[2], 0xFF, 0xFE, *octets[3:]]
+    words = [f"{high << 8 | low:x}" for high, low in zip(interface[::2], interface[1::2], strict=True)]
+    return f"10.{low}.{max(1, min(254, octets[5]))}", "fe80::" + ":".join(words)
+
+
+def guest_of(config: DomainConfig) -> Guest | None:
+    """Return what the agent in a guest tells once it has booted; None if its system has no agent."""
+    system = SYSTEMS.get(config.system)
+    if system is None:
+        return None
+    networks: dict[str, str] = {}
+    for nic in config.nics:
+        ipv4, ipv6 = address(nic.mac)
+        networks |= {f"{nic.device}/ip": ipv4, f"{nic.device}/ipv4/0": ipv4, f"{nic.device}/ipv6/0": ipv6}
+    return Guest(
+        os_version={
+            "distro": system.distro,
+            "name": system.name,
+            "major": system.major,
+            "minor": system.minor,
+            "uname": system.uname,
+        },
+        drivers={"major": "9", "minor": "3", "micro": "3", "build": "1"},
+        networks=networks,
+        other={"feature-shutdown": "1", "feature-reboot": "1", "feature-suspend": "1"},
+    )
+
+
+class SimulatedHypervisor:
+    """Runs the VMs of one simulated host."""
+
+    def __init__(self, host: str, *, timings: Timings | None = None) -> None:
+        self.host = host
+        self.timings = timings or Timings()
+        self._domains: dict[str, Domain] = {}
+        self._configs: dict[str, DomainConfig] = {}
+        self._next_domid = 1
+        self._stopped: Stopped | None = None
+        self._lines: deque[str] = deque(maxlen=LOG_LINES)
+        self._write(f"Xen 4.19.1 on {host}: simulated")
+
+    def adopt(self, domains: Iterable[tuple[DomainConfig, Domain]]) -> None:
+        """Take over domains that ran before the server was last stopped."""
+        for config, domain in domains:
+            self._domains[config.uuid] = domain
+            self._configs[config.uuid] = config
+            self._next_domid = max(self._next_domid, domain.domid + 1)
+
+    # What the API asks (see interface.Hypervisor)
+
+    def domains(self) -> Mapping[str, Domain]:
+        """Return all domains but the control domain, by the uuid of their VM."""
+        return MappingProxyType(self._domains)
+
+    def watch(self, stopped: Stopped) -> None:
+        """Name the one who hears when a guest stops by itself."""
+        self._stopped = stopped
+
+    def log(self) -> str:
+        """Return the hypervisor's own log, oldest line first."""
+        return "".join(f"(XEN) {line}\n" for line in self._lines)
+
+    def clear_log(self) -> str:
+        """Empty the hypervisor's own log and return what was in it."""
+        text = self.log()
+        self._lines.clear()
+        return text
+
+    async def start(self, config: DomainConfig, *, paused: bool = False) -> Domain:
+        """Build a domain and let it run, or leave it paused before its first instruction."""
+        await asyncio.sleep(self.timings.start)
+        return self._build(config, paused=paused, guest=None if paused else guest_of(config))
+
+    async def resume(self, config: DomainConfig, image: str, *, paused: bool = False) -> Domain:
+        """Build a domain from the memory in a disk image, as ``suspend`` left it."""
+        await asyncio.sleep(self.timings.resume)
+        return self._build(config, paused=paused, guest=guest_of(config))
+
+    async def suspend(self, uuid: str, image: str) -> None:
+        """Write the domain's memory to a disk image and end the domain."""
+        await asyncio.sleep(self.timings.suspend)
+        self._domain(uuid)
+        self._end(uuid, "suspended")
+
+    async def pause(self, uuid: str) -> Domain:
+        """Stop giving the domain CPU time."""
+        await asyncio.sleep(self.timings.pause)
+        return self._change(uuid, paused=True)
+
+    async def unpause(self, uuid: str) -> Domain:
+        """Give the domain CPU time again; one that never ran boots now."""
+        await asyncio.sleep(self.timings.pause)
+        self._domain(uuid)
+        return self._change(uuid, paused=False, guest=guest_of(self._configs[uuid]))
+
+    async def clean_shutdown(self, uuid: str) -> None:
+        """Ask the guest to power itself off, and wait until it has."""
+        domid = self._domain(uuid).domid
+        await asyncio.sleep(self.timings.shutdown)
+        if uuid in self._domains and self._domains[uuid].domid == domid:
+            self._end(uuid, "shut down")
+
+    async def clean_reboot(self, config: DomainConfig) -> Domain:
+        """Ask the guest to shut down, and build its domain anew."""
+        return await self._rebuild(config, self.timings.shutdown + self.timings.start, "shut down to reboot")
+
+    async def hard_shutdown(self, uuid: str) -> None:
+        """End the domain at once. Ending one that is gone already succeeds."""
+        await asyncio.sleep(self.timings.destroy)
+        self._end(uuid, "destroyed")
+
+    async def hard_reboot(self, config: DomainConfig) -> Domain:
+        """End the domain at once and build it anew."""
+        return await self._rebuild(config, self.timings.destroy + self.timings.start, "destroyed to reboot")
+
+    async def set_memory(self, uuid: str, memory: int) -> Domain:
+        """Give the domain another amount of memory, within what it was built for."""
+        await asyncio.sleep(self.timings.adjust)
+        self._domain(uuid)
+        if not 0 < memory <= self._configs[uuid].memory_max:
+            raise HypervisorError(f"A domain built for {self._configs[uuid].memory_max} bytes cannot have {memory}.")
+        return self._change(uuid, memory=memory)
+
+    async def set_vcpus(self, uuid: str, vcpus: int) -> Domain:
+        """Give the domain another number of virtual CPUs, within what it was built for."""
+        await asyncio.sleep(self.timings.adjust)
+        self._domain(uuid)
+        if not 0 < vcpus <= self._configs[uuid].vcpus_max:
+            raise HypervisorError(
+                f"A domain built for {self._configs[uuid].vcpus_max} virtual CPUs cannot have {vcpus}."
+            )
+        return self._change(uuid, vcpus=vcpus)
+
+    # What guests do by themselves
+
+    def guest_stops(self, uuid: str, stop: Stop) -> None:
+        """Let a guest power itself off, reboot itself or crash; KeyError if the VM has no domain."""
+        domain = self._domains[uuid]
+        self._write(f"d{domain.domid} stopped by itself: {stop}")
+        if stop is Stop.crash:
+            self._domains[uuid] = replace(domain, crashed=True)
+        else:
+            self._end(uuid, "ended")
+        if self._stopped is not None:
+            self._stopped(uuid, stop)
+
+    # The table of domains
+
+    def _domain(self, uuid: str) -> Domain:
+        try:
+            return self._domains[uuid]
+        except KeyError:
+            raise DomainGoneError(f"Host {self.host} has no domain of VM {uuid}.") from None
+
+    def _build(self, config: DomainConfig, *, paused: bool, guest: Guest | None) -> Domain:
+        if config.uuid in self._domains:
+            raise HypervisorError(f"Host {self.host} already has a domain of VM {config.uuid}.")
+        domain = Domain(
+            uuid=config.uuid,
+            domid=self._next_domid,
+            paused=paused,
+            memory=config.memory,
+            vcpus=config.vcpus,
+            started=datetime.now(UTC).replace(microsecond=0),
+            kind=config.kind,
+            guest=guest,
+        )
+        self._next_domid += 1
+        self._domains[config.uuid] = domain
+        self._configs[config.uuid] = config
+        self._write(f"d{domain.domid} built for {config.name}: {config.vcpus} VCPUs, {config.memory >> 10} KiB")
+        _log.debug("domain_built", host=self.host, vm=config.uuid, domid=domain.domid, paused=paused)
+        return domain
+
+    async def _rebuild(self, config: DomainConfig, seconds: float, how: str) -> Domain:
+        before = self._domain(config.uuid)
+        await asyncio.sleep(seconds)
+        if self._domain(config.uuid).domid != before.domid:
+            raise DomainGoneError(f"The domain of VM {config.uuid} ended while it was to reboot.")
+        self._end(config.uuid, how)
+        return self._build(config, paused=False, guest=guest_of(config))
+
+    def _change(self, uuid: str, **changes: object) -> Domain:
+        domain = replace(self._domain(uuid), **changes)  # type: ignore[arg-type]  # the callers name fields of Domain
+        self._domains[uuid] = domain
+        return domain
+
+    def _end(self, uuid: str, how: str) -> None:
+        domain = self._domains.pop(uuid, None)
+        self._configs.pop(uuid, None)
+        if domain is not None:
+            self._write(f"d{domain.domid} {how}")
+            _log.debug("domain_ended", host=self.host, vm=uuid, domid=domain.domid, how=how)
+
+    def _write(self, line: str) -> None:
+        self._lines.append(line)
