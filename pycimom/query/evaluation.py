@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeAlias
 
-from pywbem import CIMDateTime
-
 from cim_provider import CimError, Instance, InstanceName, Value
+from pycimom.cimxml.scalars import parse_datetime
 from pycimom.query.errors import invalid
 from pycimom.query.expressions import (
     And,
@@ -298,10 +297,9 @@ def _datetime_literal(literal: Literal) -> _Access:
 def _as_time(text: str) -> datetime | timedelta | None:
     """Read a datetime of DSP0004 5.2.4; None if the text is none."""
     try:
-        value = CIMDateTime(text)
-    except ValueError:
+        return parse_datetime(text)
+    except (ValueError, OverflowError):
         return None
-    return value.timedelta if value.is_interval else value.datetime  # type: ignore[no-any-return]  # pywbem is untyped
 
 
 def _comparer(sign: str) -> Callable[[Value, Value], Truth]:
