@@ -1,0 +1,173 @@
+"""The broker: finds the provider of a class, checks what is asked of it, and hands on what it answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+
+from cim_provider import (
+    CimError,
+    Context,
+    Indication,
+    Instance,
+    InstanceName,
+    MethodResult,
+    Provider,
+    Status,
+    Value,
+)
+from pycimom.reading import Reading
+from pycimom.repository import Repository
+
+log = structlog.get_logger(__name__)
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A provider and the namespaces in which it serves the classes that it declares.
+
+    A ``fallback`` also serves every class that nobody else does, such as instances that are kept in a file.
+    """
+
+    provider: Provider
+    namespaces: tuple[str, ...] = ("root/cimv2",)
+    fallback: bool = False
+
+
+class Broker:
+    """Puts a class repository and providers together."""
+
+    def __init__(self, repository: Repository, registrations: Sequence[Registration] = ()) -> None:
+        self.repository = repository
+        self._registrations: list[Registration] = []
+        self._routes: dict[tuple[str, str], list[Provider]] = {}
+        self._writes: set[asyncio.Task[object]] = set()
+        for each in registrations:
+            self.register(each)
+
+    def register(self, registration: Registration) -> None:
+        """Add a provider before start; a class may have several."""
+        self._registrations.append(registration)
+        for namespace in registration.namespaces:
+            for class_name in registration.provider.declarations:
+                self._routes.setdefault((namespace.lower(), class_name.lower()), []).append(registration.provider)
+
+    async def start(self) -> None:
+        """Start all providers, in the order of their registration; if one fails, those before it are stopped."""
+        started: list[Registration] = []
+        try:
+            for each in self._registrations:
+                await each.provider.start()
+                started.append(each)
+        except BaseException:
+            for each in reversed(started):
+                await each.provider.stop()
+            raise
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """Wait up to ``grace`` seconds for writes under way, then stop all providers."""
+        if self._writes:
+            await asyncio.wait(set(self._writes), timeout=grace)
+        for each in reversed(self._registrations):
+            try:
+                await each.provider.stop()
+            except Exception:
+                log.exception("provider_did_not_stop", provider=type(each.provider).__name__)
+
+    def providers(self, namespace: str, class_name: str) -> Sequence[Provider]:
+        """Return the providers of exactly this class."""
+        found = self._routes.get((namespace.lower(), class_name.lower()))
+        if found is not None:
+            return found
+        return [
+            each.provider
+            for each in self._registrations
+            if each.fallback and namespace.lower() in map(str.lower, each.namespaces)
+        ]
+
+    def read(self) -> Reading:
+        """Begin a consistent read."""
+        return Reading(self.repository, self)
+
+    async def create_instance(self, context: Context, instance: Instance) -> InstanceName:
+        """Create an instance. DSP0200 5.3.2.6."""
+        providers = self.providers(context.namespace, instance.class_name)
+        if not providers:
+            raise _no_provider(instance.class_name)
+        return await self._write(lambda: providers[0].create_instance(context, instance))
+
+    async def modify_instance(
+        self, context: Context, name: InstanceName, changes: Mapping[str, Value], property_list: Collection[str] | None
+    ) -> None:
+        """Set properties of an instance. DSP0200 5.3.2.8."""
+        provider = self._holder(context.namespace, name)
+        await self._write(lambda: provider.modify_instance(context, name, changes, property_list))
+
+    async def delete_instance(self, context: Context, name: InstanceName) -> None:
+        """Delete an instance. DSP0200 5.3.2.4."""
+        provider = self._holder(context.namespace, name)
+        await self._write(lambda: provider.delete_instance(context, name))
+
+    async def invoke_method(
+        self, context: Context, target: InstanceName, method: str, inputs: Mapping[str, Value]
+    ) -> MethodResult:
+        """Run an extrinsic method on an instance, or on a class if ``target`` has no keys. DSP0200 5.3.3."""
+        if target.keys:
+            provider = self._holder(context.namespace, target)
+        else:
+            providers = self.providers(context.namespace, target.class_name)
+            if not providers:
+                raise CimError(Status.METHOD_NOT_AVAILABLE, f"Nothing serves the methods of {target.class_name}.")
+            provider = providers[0]
+        return await self._write(lambda: provider.invoke_method(context, target, method, inputs))
+
+    def watch(self, namespace: str, indication_class: str, sink: Callable[[Indication], None]) -> Callable[[], None]:
+        """Call ``sink`` for each indication of a class and its subclasses; the result ends that.
+
+        The sink is called on the loop, in the order of each provider's indications, and must not block.
+        INVALID_CLASS, and INVALID_PARAMETER if it is no indication class.
+        """
+        declared = self.repository.get(namespace, indication_class)
+        if not declared.is_indication:
+            raise CimError(Status.INVALID_PARAMETER, f"{declared.name} is no indication class.")
+        wanted = [declared.name, *self.repository.subclasses(namespace, declared.name, deep=True)]
+        classes: dict[Provider, list[str]] = {}
+        for name in wanted:
+            for provider in self._routes.get((namespace.lower(), name.lower()), ()):
+                classes.setdefault(provider, []).append(name)
+        stops = [provider.watch(names, sink) for provider, names in classes.items()]
+
+        def stop() -> None:
+            for each in stops:
+                each()
+
+        return stop
+
+    def _holder(self, namespace: str, name: InstanceName) -> Provider:
+        providers = self.providers(namespace, name.class_name)
+        if not providers:
+            raise _no_provider(name.class_name)
+        for _, provider in self.read().holders(namespace, name):
+            return provider
+        raise CimError(Status.NOT_FOUND, f"There is no instance {name}.")
+
+    async def _write(self, operation: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Run an operation to its end, even if its client hangs up meanwhile."""
+
+        async def run() -> Answer:
+            return await operation()
+
+        task = asyncio.create_task(run())
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+        return await asyncio.shield(task)
+
+
+def _no_provider(class_name: str) -> CimError:
+    return CimError(Status.NOT_SUPPORTED, f"Nothing serves instances of {class_name}.")

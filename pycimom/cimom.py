@@ -1,0 +1,118 @@
+"""Answers calls: intrinsic methods by their table, extrinsic methods by the declaration in their class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from cim_provider import CimError, Context, InstanceName, Principal, Status, Value
+from pycimom.cimxml import responses
+from pycimom.cimxml.reading import Reader
+from pycimom.cimxml.requests import BadMessageError, Call, Target
+from pycimom.intrinsic import INTRINSIC, Services
+from pycimom.repository import CimClass, CimMethod
+
+log = structlog.get_logger(__name__)
+audit = structlog.get_logger("pycimom.audit")
+
+
+class Cimom:
+    """The server behind the wire: a call and who makes it go in, the content of the response comes out."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def answer(self, call: Call, principal: Principal, peer: str | None) -> Sequence[bytes]:
+        """Return the content of IMETHODRESPONSE or METHODRESPONSE; errors of the operation are ERROR elements.
+
+        BadMessageError only for messages that are not valid CIM-XML.
+        """
+        mutates = call.target is not None or (call.name in INTRINSIC and INTRINSIC[call.name].mutates)
+        try:
+            content = await self._answer(call, principal, peer)
+        except BadMessageError:
+            raise
+        except CimError as problem:
+            return self._refuse(call, principal, problem, mutates)
+        except Exception:
+            log.exception("operation_failed", operation=call.name, namespace=call.namespace)
+            failure = CimError(Status.FAILED, "The server could not do this; its log says why.")
+            return self._refuse(call, principal, failure, mutates)
+        if mutates:
+            _audit(call, principal, "ok")
+        return content
+
+    def _refuse(self, call: Call, principal: Principal, problem: CimError, mutates: bool) -> Sequence[bytes]:
+        if mutates:
+            _audit(call, principal, problem.status.name)
+        return [responses.error(problem)]
+
+    async def _answer(self, call: Call, principal: Principal, peer: str | None) -> Sequence[bytes]:
+        repository = self._services.broker.repository
+        namespace = next((each for each in repository.namespaces() if each.lower() == call.namespace.lower()), None)
+        if namespace is None:
+            raise CimError(Status.INVALID_NAMESPACE, f"There is no namespace {call.namespace}.")
+        context = Context(principal, namespace, peer)
+        reader = Reader(repository, namespace)
+        if call.target is not None:
+            return await self._invoke(call, call.target, context, reader)
+        operation = INTRINSIC.get(call.name)
+        if operation is None:
+            raise CimError(Status.NOT_SUPPORTED, f"The operation {call.name} is not supported.")
+        return await operation.handler(self._services, context, **operation.arguments(reader, call.parameters))
+
+    async def _invoke(self, call: Call, target: Target, context: Context, reader: Reader) -> Sequence[bytes]:
+        try:
+            declared = self._services.broker.repository.get(context.namespace, target.class_name)
+            name = (
+                InstanceName(declared.name, ())
+                if target.instance_name is None
+                else reader.instance_name(target.instance_name, "The target")
+            )
+        except CimError as error:
+            # DSP0200 5.3.3: a target whose class does not exist is not found.
+            status = Status.NOT_FOUND if error.status is Status.INVALID_CLASS else error.status
+            raise CimError(status, error.description) from None
+        method = declared.find_method(call.name)
+        if method is None:
+            raise CimError(Status.METHOD_NOT_FOUND, f"{declared.name} has no method {call.name}.")
+        inputs = _inputs(call, declared, method, reader)
+        result = await self._services.broker.invoke_method(context, name, method.name, inputs)
+        content = self._services.writer.method_result(method, result.value, dict(result.outputs), context.namespace)
+        return [content.encode()]
+
+
+def _inputs(call: Call, declared: CimClass, method: CimMethod, reader: Reader) -> dict[str, Value]:
+    inputs: dict[str, Value] = {}
+    for name, element in call.parameters.items():
+        parameter = method.find_parameter(name)
+        if parameter is None or not parameter.is_input:
+            raise CimError(
+                Status.INVALID_PARAMETER, f"The method {method.name} of {declared.name} takes no parameter {name}."
+            )
+        value = reader.value(element, parameter, f"The parameter {parameter.name}")
+        if value is not None:
+            inputs[parameter.name] = value
+    return inputs
+
+
+def _audit(call: Call, principal: Principal, outcome: str) -> None:
+    """Log who did what to what, and how it went; never any value."""
+    audit.info("audit", user=principal.name, operation=call.name, object=_object_of(call), outcome=outcome)
+
+
+def _object_of(call: Call) -> str:
+    if call.target is not None:
+        element, what = call.target.instance_name, call.target.class_name
+    else:
+        element = next((each for each in call.parameters.values() if each is not None), None)
+        if element is not None and element.tag == "VALUE.NAMEDINSTANCE" and len(element):
+            element = element[0]
+        what = (element.get("CLASSNAME") if element is not None else None) or ""
+    keys = ""
+    if element is not None and element.tag == "INSTANCENAME":
+        keys = ",".join(
+            f'{each.get("NAME")}="{each[0].text or ""}"' for each in element if each.tag == "KEYBINDING" and len(each)
+        )
+    return f"{call.namespace}:{what}{'.' if keys else ''}{keys}"
