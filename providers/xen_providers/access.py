@@ -1,0 +1,184 @@
+"""Who may use CIM: whoever the Xen-API lets in, under a session of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from hmac import compare_digest
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from cim_provider import CimError, Principal, Status
+from xenapi_client import Connection, XenApiError, XenApiUnavailable
+
+log = structlog.get_logger(__name__)
+
+ORIGINATOR = "xen-cim"
+REMEMBERED = 60.0
+"""Seconds for which a verified password is not checked again."""
+USERS = 256
+"""Users with a session at the same time; beyond that the one who was away longest is logged out."""
+LOGINS = 8
+"""Passwords being checked at the same time."""
+LONGEST = 1024
+"""Characters of a name or password beyond which nobody is asked."""
+REFUSED = "The user name or the password is wrong."
+OPEN_DOOR = "The Xen-API lets anybody in without checking passwords, so no CIM user can be recognised."
+
+
+@dataclass(frozen=True)
+class XenPrincipal(Principal):
+    """A recognised user, for the length of a request; calls run under the user's own session."""
+
+    access: XenApiAuthenticator = field(repr=False, compare=False)
+    password: str = field(repr=False, compare=False)
+
+    async def call(self, method: str, *parameters: object) -> Any:
+        """Call the Xen-API; a session that has ended is replaced once, if the password still holds."""
+        connection = await self.access.connection(self.name, self.password)
+        try:
+            return await connection.call(method, *parameters)
+        except XenApiError as error:
+            if error.code != "SESSION_INVALID":
+                raise
+        self.access.forget(self.name, connection)
+        connection = await self.access.connection(self.name, self.password)
+        return await connection.call(method, *parameters)
+
+
+@dataclass
+class _Verified:
+    """A pair that the Xen-API accepted: the password's keyed hash, until when it holds, and the session."""
+
+    digest: bytes
+    until: float
+    connection: Connection
+
+
+class XenApiAuthenticator:
+    """Recognises users by logging in to the Xen-API through a door that checks passwords.
+
+    That it checks them is found out with a random name and password, before the first login and again whenever the
+    server may have been restarted; as long as those get in, everybody else is refused. An accepted pair is remembered
+    for a minute under a keyed hash whose key never leaves the process; a refused one never is.
+    """
+
+    def __init__(
+        self, endpoint: str, *, ca_file: Path | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._endpoint = endpoint
+        self._ca_file = ca_file
+        self._clock = clock
+        self._key = secrets.token_bytes(32)
+        self._verified: OrderedDict[str, _Verified] = OrderedDict()
+        self._asked: dict[tuple[str, bytes], asyncio.Task[Connection]] = {}
+        self._places = asyncio.Semaphore(LOGINS)
+        self._checking = asyncio.Lock()
+        self._door_checked = False
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Find out whether the door checks passwords; if nobody answers yet, that is done at the first login."""
+        try:
+            await self._check_door()
+        except CimError as error:
+            log.warning("door_not_checked", endpoint=self._endpoint, reason=error.description)
+
+    async def stop(self) -> None:
+        """Log everybody out."""
+        for name, known in list(self._verified.items()):
+            self.forget(name, known.connection)
+        await asyncio.gather(*self._closing)
+
+    async def authenticate(self, user: str, password: str) -> XenPrincipal:
+        """Return who this is; ACCESS_DENIED for a wrong pair, FAILED if the Xen-API cannot be asked."""
+        await self.connection(user, password)
+        return XenPrincipal(user, self, password)
+
+    async def connection(self, user: str, password: str) -> Connection:
+        """Return the user's connection, after checking the password unless that was done within the last minute."""
+        if not user or len(user) > LONGEST or len(password) > LONGEST:
+            raise CimError(Status.ACCESS_DENIED, REFUSED)
+        digest = self._digest(password)
+        known = self._verified.get(user)
+        if known and known.until > self._clock() and compare_digest(known.digest, digest):
+            self._verified.move_to_end(user)
+            return known.connection
+        # Requests of one client come in flocks; those with the same pair share one login.
+        asked = self._asked.get((user, digest))
+        if asked is None:
+            asked = self._asked[user, digest] = asyncio.create_task(self._verify(user, password, digest))
+            asked.add_done_callback(lambda _: self._asked.pop((user, digest)))
+        return await asyncio.shield(asked)
+
+    def forget(self, user: str, connection: Connection) -> None:
+        """Drop a session, if it is still the user's; the next request checks the password again."""
+        known = self._verified.get(user)
+        if known is not None and known.connection is connection:
+            del self._verified[user]
+            self._close(connection)
+
+    def _digest(self, password: str) -> bytes:
+        return blake2b(password.encode("utf-8", "surrogatepass"), key=self._key).digest()
+
+    async def _verify(self, user: str, password: str, digest: bytes) -> Connection:
+        async with self._places:
+            await self._check_door()
+            connection = await self._log_in(user, password)
+        known = self._verified.get(user)
+        until = self._clock() + REMEMBERED
+        if known is not None and compare_digest(known.digest, digest):
+            known.until = until
+            self._close(connection)  # it served to check the password; the session in use stays
+            return known.connection
+        if known is not None:
+            self.forget(user, known.connection)
+        self._verified[user] = _Verified(digest, until, connection)
+        if len(self._verified) > USERS:
+            oldest, last = next(iter(self._verified.items()))
+            self.forget(oldest, last.connection)
+        return connection
+
+    async def _log_in(self, user: str, password: str) -> Connection:
+        connection = Connection(
+            self._endpoint, user, password, ca_file=self._ca_file, originator=ORIGINATOR, relogin=False
+        )
+        try:
+            await connection.login()
+        except XenApiUnavailable as error:
+            self._door_checked = False
+            await connection.close()
+            raise CimError(Status.FAILED, str(error)) from None
+        except XenApiError as error:
+            await connection.close()
+            log.info("login_refused", user=user, code=error.code)
+            raise CimError(Status.ACCESS_DENIED, REFUSED) from None
+        return connection
+
+    async def _check_door(self) -> None:
+        """Raise CimError unless a random name and password are refused."""
+        async with self._checking:
+            if self._door_checked:
+                return
+            try:
+                connection = await self._log_in(f"nobody-{secrets.token_hex(8)}", secrets.token_urlsafe(16))
+            except CimError as error:
+                if error.status is not Status.ACCESS_DENIED:
+                    raise
+                self._door_checked = True
+                return
+            await connection.close()
+            log.error("door_checks_no_passwords", endpoint=self._endpoint)
+            raise CimError(Status.ACCESS_DENIED, OPEN_DOOR)
+
+    def _close(self, connection: Connection) -> None:
+        task = asyncio.create_task(connection.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)

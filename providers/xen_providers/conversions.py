@@ -1,0 +1,45 @@
+"""How values of the Xen-API become values of CIM, wherever they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+NAMESPACE = "root/cimv2"
+"""The namespace in paths that stand in string properties; a reference has none of its own."""
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""How the Xen-API writes a moment that has not been."""
+
+
+def xen_id(uuid: str) -> str:
+    """Return the InstanceID of an object: ``Xen:<uuid>``."""
+    return f"Xen:{uuid}"
+
+
+def moment(time: datetime) -> datetime | None:
+    """Return a moment; None if it has not been."""
+    return None if time == NEVER else time
+
+
+def pairs(entries: Mapping[str, Any]) -> list[str]:
+    """Return the entries of a map as ``key=value``."""
+    return [f"{key}={value}" for key, value in entries.items()]
+
+
+def words(text: str) -> list[str]:
+    """Return the parts of a list that is separated by commas."""
+    return [word for each in text.split(",") if (word := each.strip())]
+
+
+def in_table(table: Mapping[K, V], default: V | None = None) -> Callable[[K], V | None]:
+    """Return a conversion that looks values up in a table."""
+    return lambda found: table.get(found, default)
+
+
+def uri(class_name: str, key: str, value: str) -> str:
+    """Return the path of an instance as it is written in a string property."""
+    return f'{NAMESPACE}:{class_name}.{key}="{value}"'

@@ -1,0 +1,132 @@
+"""The provider: the declared classes, served from a live replica of a pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import structlog
+
+from cim_provider import (
+    CimError,
+    ClassDeclaration,
+    Context,
+    Indication,
+    InstanceName,
+    MethodResult,
+    Provider,
+    Status,
+    Value,
+)
+from xen_providers import hosts, jobs, virtual_systems
+from xen_providers.declaration import MappedClass
+from xen_providers.indications import INDICATIONS, LifecycleIndication, Watchers
+from xen_providers.methods import Call, Replica
+from xen_providers.view import Model, XenView
+from xenapi_client import Change, Connection, Inventory, Version
+
+log = structlog.get_logger(__name__)
+
+CLASSES: tuple[MappedClass, ...] = (*virtual_systems.CLASSES, *hosts.CLASSES, *jobs.CLASSES)
+FIRST_READ = 10.0
+"""Seconds that a start waits for the first read; after that the host serves what else it has."""
+
+
+class XenProvider(Provider):
+    """Serves the CIM classes of one Xen pool.
+
+    ``endpoint``, ``user``, ``password`` and ``ca_file`` are those of the service itself, which only reads; a unix
+    socket needs no user. Writes and methods run under the session of whoever calls.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        user: str = "",
+        password: str = "",
+        *,
+        ca_file: Path | None = None,
+        classes: Sequence[MappedClass] = CLASSES,
+        indications: Sequence[LifecycleIndication] = INDICATIONS,
+    ) -> None:
+        self._endpoint = endpoint
+        self._connection = Connection(endpoint, user, password, ca_file=ca_file)
+        self._classes = {each.name.lower(): each for each in classes}
+        self._indications = indications
+        self._watchers = Watchers(indications)
+        self._model = Model(classes)
+        self._inventory = Inventory(self._connection, self._model.sources | {"pool"})
+        self._inventory.listen(self._follow)
+        self._replica = Replica(self._connection, self._inventory)
+        self._view: XenView | None = None
+
+    @cached_property
+    def declarations(self) -> Mapping[str, ClassDeclaration]:
+        """What is served, by class name."""
+        declared = [each.declaration for each in self._classes.values()]
+        declared += [each.declaration for each in self._indications]
+        return {each.name: each for each in declared}
+
+    async def start(self) -> None:
+        """Begin to follow the pool; wait a while for the first read."""
+        self._inventory.start()
+        if not await self._inventory.wait_first(FIRST_READ):
+            log.warning("pool_not_read_yet", endpoint=self._endpoint, reason=self._inventory.problem)
+
+    async def stop(self) -> None:
+        """Follow the pool no longer; the last view stays readable."""
+        await self._inventory.stop()
+        await self._connection.close()
+
+    def view(self) -> XenView:
+        """Return the newest view; CimError FAILED before the first read."""
+        if self._view is None:
+            raise CimError(Status.FAILED, f"The pool at {self._endpoint} cannot be read: {self._inventory.problem}")
+        return self._view
+
+    def _follow(self, before: Version | None, after: Version, changes: Sequence[Change]) -> None:
+        if self._view is None:
+            self._view = XenView.first(self._model, after)
+            return
+        moment = datetime.now(UTC)
+        self._view, steps = self._view.following(after, changes, moment)
+        self._watchers.tell(steps, moment)
+
+    async def invoke_method(
+        self, context: Context, target: InstanceName, method: str, inputs: Mapping[str, Value]
+    ) -> MethodResult:
+        """Run an extrinsic method of an instance under the caller's session."""
+        methods = self._mapped(target).methods
+        name = next((name for name in methods if name.lower() == method.lower()), None)
+        if name is None:
+            raise CimError(Status.METHOD_NOT_AVAILABLE, f"{target.class_name} has no method {method}.")
+        spelling = {parameter.lower(): parameter for parameter in methods[name].method.parameters}
+        known = {spelling.get(parameter.lower(), parameter): value for parameter, value in inputs.items()}
+        result: MethodResult = await methods[name].handler(self._call(context, target), known)
+        return result
+
+    async def delete_instance(self, context: Context, name: InstanceName) -> None:
+        """Delete an instance of a class that permits it: a job."""
+        delete = self._mapped(name).delete
+        if delete is None:
+            raise CimError(Status.NOT_SUPPORTED, f"Instances of {name.class_name} cannot be deleted.")
+        await delete(self._call(context, name))
+
+    def _mapped(self, name: InstanceName) -> MappedClass:
+        mapped = self._classes.get(name.class_name.lower())
+        if mapped is None:
+            raise CimError(Status.NOT_FOUND, f"{name.class_name} is not served here.")
+        return mapped
+
+    def _call(self, context: Context, name: InstanceName) -> Call:
+        found = self.view().record(name)
+        if found is None:
+            raise CimError(Status.NOT_FOUND, f"There is no {name}.")
+        ref, record = found
+        return Call(ref, record, context.principal, self._replica)
+
+    def watch(self, classes: Collection[str], sink: Callable[[Indication], None]) -> Callable[[], None]:
+        """Call ``sink`` for each indication of exactly these classes, in order; the result ends that."""
+        return self._watchers.watch(classes, sink)

@@ -1,0 +1,169 @@
+"""RequestStateChange of virtual machines: which state is which Xen-API call, and the job that follows it (DSP1057)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from cim_provider import CimError, InstanceName, Method, MethodResult, Parameter, Status, Value
+from xen_providers.conversions import xen_id
+from xen_providers.methods import Call
+from xenapi_client import Record
+
+log = structlog.get_logger(__name__)
+
+JOB_STARTED, INVALID_PARAMETER, INVALID_TRANSITION = 4096, 5, 4097
+JOB_CLASS = "Xen_SystemStateChangeJob"
+
+MARK = "xen-cim:job"
+"""The key of task.other_config that makes a task a CIM job; its value is the job's class."""
+AFFECTED = "xen-cim:affected"
+"""The key under which a job's task names the object that it is about (a reference)."""
+REQUESTED = "xen-cim:requested_state"
+"""The key under which a job's task keeps the state that was asked for."""
+
+REQUEST_STATE_CHANGE = Method(
+    "uint32",
+    {
+        "RequestedState": Parameter("uint16"),
+        "Job": Parameter("reference", reference="CIM_ConcreteJob", is_output=True),
+        "TimeoutPeriod": Parameter("datetime"),
+    },
+)
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A Xen-API message that brings a VM into a state, with the parameters that follow the VM."""
+
+    message: str
+    parameters: tuple[object, ...] = ()
+
+
+START, RESUME = Transition("start", (False, False)), Transition("resume", (False, False))
+UNPAUSE, PAUSE, SUSPEND = Transition("unpause"), Transition("pause"), Transition("suspend")
+CLEAN_SHUTDOWN, HARD_SHUTDOWN = Transition("clean_shutdown"), Transition("hard_shutdown")
+CLEAN_REBOOT, HARD_REBOOT = Transition("clean_reboot"), Transition("hard_reboot")
+
+TRANSITIONS: Mapping[int, tuple[Transition, Mapping[str, Transition]]] = {
+    2: (START, {"Paused": UNPAUSE, "Suspended": RESUME}),
+    3: (CLEAN_SHUTDOWN, {"Paused": HARD_SHUTDOWN, "Suspended": HARD_SHUTDOWN}),
+    4: (CLEAN_SHUTDOWN, {"Paused": HARD_SHUTDOWN, "Suspended": HARD_SHUTDOWN}),
+    6: (SUSPEND, {}),
+    9: (PAUSE, {}),
+    10: (CLEAN_REBOOT, {}),
+    11: (HARD_REBOOT, {}),
+    32768: (HARD_SHUTDOWN, {}),
+    32769: (HARD_REBOOT, {}),
+}
+"""By RequestedState: what brings a VM there, and what does so from particular power states.
+
+Whether it may happen is left to the Xen-API, which decides when the call arrives and not a moment before.
+"""
+
+LEFT_TO_XEN = ("11", "32768", "32769")
+"""Requests that are valid in any state as far as CIM is concerned; a refusal of them is a failure like any other."""
+
+OFFERED: Mapping[str, tuple[int, ...]] = {
+    "start": (2,),
+    "start_on": (2,),
+    "resume": (2,),
+    "resume_on": (2,),
+    "unpause": (2,),
+    "clean_shutdown": (3, 4),
+    "suspend": (6,),
+    "pause": (9,),
+    "clean_reboot": (10,),
+    "hard_reboot": (11, 32769),
+    "hard_shutdown": (32768,),
+}
+"""By allowed operation: the states that can be asked for."""
+
+SETTLED: Mapping[str, frozenset[str]] = {
+    "Halted": frozenset({"start", "start_on"}),
+    "Paused": frozenset({"unpause", "hard_shutdown", "hard_reboot"}),
+    "Running": frozenset({"pause", "suspend", "clean_shutdown", "clean_reboot", "hard_shutdown", "hard_reboot"}),
+    "Suspended": frozenset({"resume", "resume_on", "hard_shutdown"}),
+    "Crashed": frozenset({"hard_shutdown", "hard_reboot"}),
+}
+"""By power state: the lifecycle operations that are allowed there while nothing else is under way."""
+
+
+def settled_operations(power_state: str | None, allowed: Collection[str] | None, current: Any) -> Collection[str]:
+    """Return the operations that are allowed in the VM's state.
+
+    While an operation is under way the Xen-API allows next to nothing, for that long only. What CIM shows is a
+    property of the state, so the state's own operations stand in meanwhile (and for servers that give none).
+    """
+    if allowed is None or current:
+        return SETTLED.get(power_state or "", frozenset())
+    return allowed
+
+
+def available_states(
+    is_control_domain: bool | None, power_state: str | None, allowed: Collection[str] | None, current: Any
+) -> list[int]:
+    """Return AvailableRequestedStates, in ascending order."""
+    operations = (allowed or ()) if is_control_domain else settled_operations(power_state, allowed, current)
+    return sorted({state for operation in operations for state in OFFERED.get(operation, ())})
+
+
+def transition(state: int, power_state: str) -> Transition | None:
+    """Return what brings a VM from a power state to a requested state; None if nothing does from any."""
+    usual, special = TRANSITIONS.get(state, (None, {}))
+    return special.get(power_state, usual)
+
+
+def requested_state(value: Value) -> int | None:
+    """Return the number of a requested state, which clients also send as a numeric string; None if it is none."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 16 else None
+
+
+async def request_vm_state(call: Call, inputs: Mapping[str, Value]) -> MethodResult:
+    """Begin a state change under the caller's session; return 4096 and the job, or 5 if no state is named.
+
+    A transition that the VM's state does not permit is the job's failure, not the method's.
+    """
+    state = requested_state(inputs.get("RequestedState"))
+    if state is None:
+        return MethodResult(INVALID_PARAMETER)
+    chosen = transition(state, call.record["power_state"])
+    if chosen is None:
+        return await _refuse(call, state)
+    task = await call.xen(f"Async.VM.{chosen.message}", call.ref, *chosen.parameters)
+    await call.xen("task.set_other_config", task, _marks(call, state))
+    return await _started(call, task)
+
+
+def _marks(call: Call, state: int) -> dict[str, str]:
+    return {MARK: JOB_CLASS, AFFECTED: call.ref, REQUESTED: str(state)}
+
+
+async def _refuse(call: Call, state: int) -> MethodResult:
+    """Answer a request that no VM can fulfil: with a job that has failed already, which is where clients look."""
+    task = None
+    try:
+        task = await call.xen("task.create", JOB_CLASS, f"RequestStateChange({state})")
+        await call.xen("task.set_error_info", task, ["OPERATION_NOT_ALLOWED", f"There is no state {state}."])
+        await call.xen("task.set_status", task, "failure")
+        await call.xen("task.set_other_config", task, _marks(call, state))
+    except CimError as error:
+        if error.status is not Status.NOT_SUPPORTED:
+            raise
+        log.info("no_job_for_refusal", reason=error.description)  # older servers let nobody end a task
+        if task is not None:
+            await call.xen("task.destroy", task)
+        return MethodResult(INVALID_TRANSITION)
+    return await _started(call, task)
+
+
+async def _started(call: Call, task: str) -> MethodResult:
+    """Answer with the job, once the replica knows it."""
+    record: Record | None = await call.replica.settle("task", task)
+    uuid = record["uuid"] if record else await call.xen("task.get_uuid", task)
+    return MethodResult(JOB_STARTED, {"Job": InstanceName(JOB_CLASS, (("InstanceID", xen_id(uuid)),))})

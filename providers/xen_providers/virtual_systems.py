@@ -1,0 +1,221 @@
+"""Virtual machines: Xen_ComputerSystem and its settings (DSP1057, DSP1042)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from xen_providers.conversions import in_table, moment, pairs, uri, words, xen_id
+from xen_providers.declaration import (
+    MappedClass,
+    MappedMethod,
+    association,
+    boolean,
+    datetime_,
+    key,
+    real64,
+    string,
+    strings,
+    uint16,
+    uint16s,
+)
+from xen_providers.expressions import computed, constant
+from xen_providers.hosts import HOST_COMPUTER_SYSTEM
+from xen_providers.reading import last_change
+from xen_providers.state_changes import REQUEST_STATE_CHANGE, available_states, request_vm_state, settled_operations
+
+ENABLED, DISABLED, OFFLINE, QUIESCE = 2, 3, 6, 9
+OK, ERROR, STOPPED, DORMANT = 2, 6, 10, 15
+NO_CHANGE, NOT_APPLICABLE = 5, 12
+
+ENABLED_STATE = {"Halted": DISABLED, "Paused": QUIESCE, "Running": ENABLED, "Suspended": OFFLINE, "Crashed": DISABLED}
+OPERATIONAL_STATUS = {
+    "Halted": [DORMANT],
+    "Paused": [DORMANT],
+    "Running": [OK],
+    "Suspended": [STOPPED],
+    "Crashed": [ERROR],
+}
+STATUS = {"Halted": "Stopped", "Paused": "Stopped", "Running": "OK", "Suspended": "Stopped", "Crashed": "Error"}
+HEALTHY, MAJOR_FAILURE = 5, 20
+
+OS_DESCRIPTIONS = {
+    "name": "OS Name",
+    "uname": "OS UName",
+    "major": "Major Version",
+    "minor": "Minor Version",
+    "distro": "OS Distribution",
+}
+
+
+def is_virtual_machine(is_template: bool | None, is_snapshot: bool | None) -> bool:
+    """Say whether a record of class VM is a machine; control domains are (existing clients look for dom0)."""
+    return not is_template and not is_snapshot
+
+
+def _caption(is_control_domain: bool | None) -> str:
+    return "XenServer Host" if is_control_domain else "Xen Virtual Machine"
+
+
+def _requested_state(is_control_domain: bool | None) -> int:
+    """Return what was asked for and is still to come, which is a matter of jobs here, so nothing: 5 (No Change).
+
+    An operation under way shows as a Xen_SystemStateChangeJob and not here, or each start would be two changes of
+    the system. A control domain cannot be asked: 12 (Not Applicable).
+    """
+    return NOT_APPLICABLE if is_control_domain else NO_CHANGE
+
+
+def _os_descriptions(os_version: Mapping[str, str]) -> list[str]:
+    return [text for key, text in OS_DESCRIPTIONS.items() if key in os_version]
+
+
+def _os_values(os_version: Mapping[str, str]) -> list[str]:
+    return [os_version[key] for key in OS_DESCRIPTIONS if key in os_version]
+
+
+WHERE_MACHINE = computed(is_virtual_machine, "is_a_template", "is_a_snapshot")
+
+COMPUTER_SYSTEM = MappedClass(
+    "Xen_ComputerSystem",
+    "CIM_ComputerSystem",
+    source="VM",
+    where=WHERE_MACHINE,
+    properties={
+        "CreationClassName": key(string(constant("Xen_ComputerSystem"))),
+        "Name": key(string("uuid")),
+        "InstanceID": string("uuid", xen_id),
+        "Caption": string(computed(_caption, "is_control_domain")),
+        "ElementName": string("name_label"),
+        "Description": string("name_description"),
+        "EnabledState": uint16("power_state", in_table(ENABLED_STATE, 0)),
+        "EnabledDefault": uint16(constant(ENABLED)),
+        "RequestedState": uint16(computed(_requested_state, "is_control_domain")),
+        "AvailableRequestedStates": uint16s(
+            computed(available_states, "is_control_domain", "power_state", "allowed_operations", "current_operations")
+        ),
+        "TimeOfLastStateChange": datetime_(last_change("power_state"), moment),
+        "OperationalStatus": uint16s("power_state", in_table(OPERATIONAL_STATUS, [0])),
+        "Status": string("power_state", in_table(STATUS, "No Contact")),
+        "HealthState": uint16("power_state", in_table({"Crashed": MAJOR_FAILURE}, HEALTHY)),
+        "ResetCapability": uint16(constant(1)),
+        "InstallDate": datetime_("metrics.install_time", moment),
+        "Host": string("resident_on.uuid"),
+        "IdentifyingDescriptions": strings("guest_metrics.os_version", _os_descriptions),
+        "OtherIdentifyingInfo": strings("guest_metrics.os_version", _os_values),
+        "PrimaryOwnerName": string("other_config/owner"),
+        "PrimaryOwnerContact": string("other_config/owner_contact"),
+        "Roles": strings("other_config/roles", words),
+    },
+    methods={"RequestStateChange": MappedMethod(REQUEST_STATE_CHANGE, request_vm_state)},
+)
+
+
+def _virtual_system_type(boot_params: Mapping[str, str] | None) -> str:
+    return "DMTF:Xen:HVM" if "order" in (boot_params or {}) else "DMTF:Xen:PV"
+
+
+def _settings_uri(uuid: str | None, is_template: bool | None, is_snapshot: bool | None) -> str | None:
+    """Return the path of the settings of a VM, a snapshot or a template."""
+    if uuid is None:
+        return None
+    kind = "Snapshot" if is_snapshot else "Template" if is_template else "SettingData"
+    return uri(f"Xen_ComputerSystem{kind}", "InstanceID", xen_id(uuid))
+
+
+def _settings_uris(
+    uuids: Sequence[str] | None, templates: Sequence[bool | None], snapshots: Sequence[bool | None]
+) -> list[str | None]:
+    return [_settings_uri(*each) for each in zip(uuids or (), templates or (), snapshots or (), strict=True)]
+
+
+def _tools_are_running(power_state: str | None, allowed: Collection[str] | None, current: Any) -> bool:
+    return "clean_shutdown" in settled_operations(power_state, allowed, current)
+
+
+NONE, RESTART_IF_ACTIVE, TURN_OFF, RESTART = 2, 3, 2, 3
+STARTUP_ACTION = {"destroy": NONE, "restart": RESTART_IF_ACTIVE}
+SHUTDOWN_ACTION = {"destroy": TURN_OFF}
+RECOVERY_ACTION = {
+    "destroy": NONE,
+    "coredump_and_destroy": NONE,
+    "preserve": NONE,
+    "restart": RESTART,
+    "coredump_and_restart": RESTART,
+    "rename_restart": RESTART,
+}
+
+COMPUTER_SYSTEM_SETTING_DATA = MappedClass(
+    "Xen_ComputerSystemSettingData",
+    "Xen_ComputerSystemActiveSettings",
+    source="VM",
+    where=WHERE_MACHINE,
+    properties={
+        "InstanceID": key(string("uuid", xen_id)),
+        "Caption": string(constant("Settings of a Xen virtual machine")),
+        "ElementName": string("name_label"),
+        "Description": string("name_description"),
+        "VirtualSystemIdentifier": string("uuid"),
+        "VirtualSystemType": string(computed(_virtual_system_type, "HVM_boot_params")),
+        "CreationTime": datetime_("metrics.install_time", moment),
+        "AutomaticStartupAction": uint16("actions_after_reboot", in_table(STARTUP_ACTION)),
+        "AutomaticShutdownAction": uint16("actions_after_shutdown", in_table(SHUTDOWN_ACTION)),
+        "AutomaticRecoveryAction": uint16("actions_after_crash", in_table(RECOVERY_ACTION)),
+        "HVM_Boot_Policy": string("HVM_boot_policy"),
+        "HVM_Boot_Params": strings("HVM_boot_params", pairs),
+        "HVM_ShadowMultiplier": real64("HVM_shadow_multiplier"),
+        "PV_Bootloader": string("PV_bootloader"),
+        "PV_Bootloader_Args": string("PV_bootloader_args"),
+        "PV_Kernel": string("PV_kernel"),
+        "PV_RAMDisk": string("PV_ramdisk"),
+        "PV_Args": string("PV_args"),
+        "PV_Legacy_Args": string("PV_legacy_args"),
+        "PV_Drivers_Version": strings("guest_metrics.PV_drivers_version", pairs),
+        "PV_Drivers_UpToDate": boolean("guest_metrics.PV_drivers_up_to_date"),
+        "OS_Version": strings("guest_metrics.os_version", pairs),
+        "Platform": strings("platform", pairs),
+        "Other_Config": strings("other_config", pairs),
+        "Xenstore_Data": strings("xenstore_data", pairs),
+        "Parent": string(computed(_settings_uri, "parent.uuid", "parent.is_a_template", "parent.is_a_snapshot")),
+        "Children": strings(
+            computed(_settings_uris, "children.uuid", "children.is_a_template", "children.is_a_snapshot")
+        ),
+        "StartTime": datetime_("metrics.start_time", moment),
+        "Host": string("resident_on.uuid"),
+        "HostAffinity": string("affinity.uuid"),
+        "Xen_Tools_AreRunning": boolean(
+            computed(_tools_are_running, "power_state", "allowed_operations", "current_operations")
+        ),
+    },
+)
+
+HOSTED_COMPUTER_SYSTEM = association(
+    "Xen_HostedComputerSystem",
+    "Xen_HostedDependency",
+    source="VM",
+    ends={"Antecedent": (HOST_COMPUTER_SYSTEM, "resident_on"), "Dependent": (COMPUTER_SYSTEM, "")},
+)
+
+COMPUTER_SYSTEM_SETTINGS_DEFINE_STATE = association(
+    "Xen_ComputerSystemSettingsDefineState",
+    "Xen_SettingsDefineState",
+    source="VM",
+    ends={"ManagedElement": (COMPUTER_SYSTEM, ""), "SettingData": (COMPUTER_SYSTEM_SETTING_DATA, "")},
+)
+
+COMPUTER_SYSTEM_ELEMENT_SETTING_DATA = association(
+    "Xen_ComputerSystemElementSettingData",
+    "Xen_ElementSettingData",
+    source="VM",
+    ends={"ManagedElement": (COMPUTER_SYSTEM, ""), "SettingData": (COMPUTER_SYSTEM_SETTING_DATA, "")},
+    # A Xen VM has one configuration: the one it runs with, starts with next, and goes back to.
+    properties={"IsDefault": uint16(constant(1)), "IsCurrent": uint16(constant(1)), "IsNext": uint16(constant(1))},
+)
+
+CLASSES = (
+    COMPUTER_SYSTEM,
+    COMPUTER_SYSTEM_SETTING_DATA,
+    HOSTED_COMPUTER_SYSTEM,
+    COMPUTER_SYSTEM_SETTINGS_DEFINE_STATE,
+    COMPUTER_SYSTEM_ELEMENT_SETTING_DATA,
+)
