@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from xenapi_core.access.local import LocalUsers, UsersFileError
+from xenapi_core.access.local import LocalUsers, UsersFileError, set_password
 from xenapi_core.access.throttle import Throttle
 from xenapi_core.datamodel.call import Caller
 from xenapi_core.datamodel.errors import XenApiError
@@ -27,7 +27,7 @@ AUTHENTICATIONS = (LOCAL, NONE, PEER)
 IDLE_LIMIT = 24 * 3600.0
 """Seconds without a call after which a session ends."""
 PER_ORIGINATOR = 500
-"""Sessions of one originator (of one user, where none was named); one more ends the oldest."""
+"""Sessions of one user and originator; one more ends the one that was idle the longest."""
 LONGEST_NAME = 256
 """Characters of a user name or originator; longer ones are refused, as are passwords of more than 1,024."""
 
@@ -49,6 +49,11 @@ class Session:
     """How many calls wait for something on its behalf; such a session is not idle."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def group(self) -> tuple[str, str]:
+        """Which sessions it counts with."""
+        return self.user.name, self.originator
+
 
 class Sessions:
     """All sessions. They do not outlive the process."""
@@ -63,7 +68,7 @@ class Sessions:
         self._throttle = throttle or Throttle()
         self._clock = clock
         self._sessions: dict[str, Session] = {}
-        self._by_originator: dict[str, dict[str, Session]] = defaultdict(dict)
+        self._groups: dict[tuple[str, str], dict[str, Session]] = defaultdict(dict)
         self._hashing = asyncio.Semaphore(2)
 
     def __len__(self) -> int:
@@ -97,7 +102,7 @@ class Sessions:
             user = await self._verified(caller, name, password)
         session = Session(user, originator, self._clock())
         self._sessions[session.ref] = session
-        group = self._by_originator[originator or f"user:{name}"]
+        group = self._groups[session.group]
         group[session.ref] = session
         self._make_room(group)
         log.info("session_began", user=user.name, address=caller.address or "unix", originator=originator)
@@ -113,7 +118,7 @@ class Sessions:
             async with self._hashing:
                 user = await asyncio.to_thread(users.verify, name, password)
         except UsersFileError as error:
-            log.error("users_file_unusable", reason=str(error))  # noqa: TRY400 - the sentence says it all
+            log.error("users_file_unusable", reason=str(error))
             raise XenApiError("SESSION_AUTHENTICATION_FAILED", name, "Passwords cannot be checked now") from error
         if user is None:
             self._throttle.failed(name, caller.address)
@@ -124,8 +129,6 @@ class Sessions:
 
     async def change_password(self, session: Session, old: str, new: str) -> None:
         """Give the session's user another password, and end the user's other sessions."""
-        from xenapi_core.access.local import set_password
-
         if self._users is None or session.user.trusted:
             raise XenApiError("PERMISSION_DENIED", "the user of this session has no password here")
         await self._verified(session.user, session.user.name, old)
@@ -139,11 +142,10 @@ class Sessions:
     def end(self, session: Session) -> None:
         """End a session; who waits on its behalf is woken."""
         self._sessions.pop(session.ref, None)
-        key = session.originator or f"user:{session.user.name}"
-        group = self._by_originator[key]
+        group = self._groups[session.group]
         group.pop(session.ref, None)
         if not group:
-            del self._by_originator[key]
+            del self._groups[session.group]
         session.ended.set()
 
     def expire(self) -> None:

@@ -17,19 +17,15 @@ from xenapi_core.datamodel.xenclass import ClassDefinition
 
 def implicit_messages(cls: ClassDefinition) -> Iterator[Message[..., Any]]:
     """Yield the messages that follow from a class's declaration."""
-    if not cls.stored:
-        return
-    yield from _class_messages(cls)
-    for field in cls.fields.values():
-        if field.internal:
-            continue
-        yield _getter(cls, field)
-        if field.qualifier is Qualifier.RW:
-            yield _setter(cls, field)
-            if isinstance(field.type, Map):
-                yield from _map_messages(cls, field, field.type)
-            elif isinstance(field.type, Set):
-                yield from _set_messages(cls, field, field.type)
+    fields = [field for field in cls.fields.values() if not field.internal]
+    if cls.getters:
+        yield _get_record(cls)
+        yield from (_getter(cls, field) for field in fields)
+    if cls.stored:
+        yield from _class_messages(cls)
+        for field in fields:
+            if field.qualifier is Qualifier.RW:
+                yield from _setters(cls, field)
 
 
 def _make(
@@ -74,11 +70,16 @@ def _class_messages(cls: ClassDefinition) -> Iterator[Message[..., Any]]:
         yield _destroy(cls)
 
 
+def _get_record(cls: ClassDefinition) -> Message[..., Any]:
+    def get_record(call: Call, self: str) -> Record:
+        return cls.read(call, self)
+
+    doc = f"Get all fields of the {cls.name}."
+    return _make(cls, "get_record", READ_ONLY, get_record, (_self(cls),), RecordType(cls.name), doc)
+
+
 def _enumerations(cls: ClassDefinition) -> Iterator[Message[..., Any]]:
     name, ref, record = cls.name, Reference(cls.name), RecordType(cls.name)
-
-    def get_record(call: Call, self: str) -> Record:
-        return call.store.durable.record(self, name)
 
     def get_all(call: Call) -> list[str]:
         return [record.ref for record in call.store.durable.records(name)]
@@ -86,7 +87,6 @@ def _enumerations(cls: ClassDefinition) -> Iterator[Message[..., Any]]:
     def get_all_records(call: Call) -> dict[str, Record]:
         return {record.ref: record for record in call.store.durable.records(name)}
 
-    yield _make(cls, "get_record", READ_ONLY, get_record, (_self(cls),), record, f"Get all fields of the {name}.")
     yield _make(cls, "get_all", READ_ONLY, get_all, (), Set(ref), f"List the references to all {name} objects.")
     doc = f"Get the records of all {name} objects."
     yield _make(cls, "get_all_records", READ_ONLY, get_all_records, (), Map(ref, record), doc)
@@ -138,17 +138,25 @@ def _destroy(cls: ClassDefinition) -> Message[..., Any]:
 
 
 def _getter(cls: ClassDefinition, field: Field) -> Message[..., Any]:
-    name, field_name, position = cls.name, field.name, cls.index[field.name]
+    position = cls.index[field.name]
 
     def get(call: Call, self: str) -> Any:
-        return call.store.durable.record(self, name).values[position]
+        return cls.read(call, self).values[position]
 
     def get_sample(call: Call, self: str) -> Any:
-        return call.store.sampled(call.store.durable.record(self, name), field_name)
+        return call.store.sampled(cls.read(call, self), field.name)
 
     function = get_sample if field.sampled else get
-    doc = f"Get the field {field_name} of the {name}."
-    return _make(cls, f"get_{field_name}", READ_ONLY, function, (_self(cls),), field.type, doc)
+    doc = f"Get the field {field.name} of the {cls.name}."
+    return _make(cls, f"get_{field.name}", READ_ONLY, function, (_self(cls),), field.type, doc)
+
+
+def _setters(cls: ClassDefinition, field: Field) -> Iterator[Message[..., Any]]:
+    yield _setter(cls, field)
+    if isinstance(field.type, Map):
+        yield from _map_messages(cls, field, field.type)
+    elif isinstance(field.type, Set):
+        yield from _set_messages(cls, field, field.type)
 
 
 def _setter(cls: ClassDefinition, field: Field) -> Message[..., Any]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
 from xenapi_core.datamodel import types
+from xenapi_core.datamodel.call import Call
 from xenapi_core.datamodel.fields import UNSET, Field, FieldDeclaration
 from xenapi_core.datamodel.messages import Message
 from xenapi_core.datamodel.objects import Operations
+from xenapi_core.datamodel.record import Record
 from xenapi_core.datamodel.roles import POOL_OPERATOR, Role
 
 
@@ -25,7 +27,9 @@ class ClassDefinition:
     role: Role
     """The weakest role that may create and destroy objects and set fields, where nothing else is declared."""
     stored: bool
-    """Its objects are in the store; else it has no implicit messages."""
+    """Its objects are in the store; else it has no implicit messages but, perhaps, getters."""
+    getters: bool
+    """It has get_record and a getter for each field."""
     persistent: bool
     """Its objects survive a restart."""
     events: bool
@@ -35,6 +39,8 @@ class ClassDefinition:
     operations: Operations | None
     removed: frozenset[str]
     """Messages that existed once: they answer MESSAGE_REMOVED."""
+    read: Callable[[Call, str], Record]
+    """Gets the record of a reference, for the implicit getters."""
     index: dict[str, int] = field(default_factory=dict)
     """Position of each field in a record."""
     defaults: tuple[Any, ...] = ()
@@ -63,6 +69,7 @@ class XenClass:
         destroyable: bool = False,
         operations: Operations | None = None,
         removed: Sequence[str] = (),
+        read: Callable[[Call, str], Record] | None = None,
     ) -> None:
         messages = {value.name: value for value in vars(cls).values() if isinstance(value, Message)}
         for message in messages.values():
@@ -80,7 +87,16 @@ class XenClass:
             destroyable=destroyable,
             operations=operations,
             removed=frozenset(removed),
+            getters=stored or read is not None,
+            read=read or _reader(cls.__name__),
         )
+
+
+def _reader(cls: str) -> Callable[[Call, str], Record]:
+    def read(call: Call, ref: str) -> Record:
+        return call.store.durable.record(ref, cls)
+
+    return read
 
 
 def _fields(cls: type) -> dict[str, Field]:

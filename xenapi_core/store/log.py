@@ -66,7 +66,7 @@ class ChangeLog:
     limit: int = 20_000
     _commits: deque[Commit] = field(default_factory=deque, init=False, repr=False)
     _entries: int = field(default=0, init=False)
-    _waiting: dict[str, set[asyncio.Future[None]]] = field(default_factory=dict, init=False, repr=False)
+    _waiting: dict[str, set[asyncio.Future[int]]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.floor = self.sequence = self.start
@@ -97,15 +97,18 @@ class ChangeLog:
             count += 1
         return islice(self._commits, len(self._commits) - count, None)
 
-    def next_change(self, interest: Interest) -> asyncio.Future[None]:
-        """Return a future that is done once a commit touches something of interest. Cancel it to stop waiting."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def next_change(self, interest: Interest) -> asyncio.Future[int]:
+        """Return a future of the next commit's sequence number that touches something of interest.
+
+        Cancel it to stop waiting.
+        """
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         for key in interest.keys:
             self._waiting.setdefault(key, set()).add(future)
         future.add_done_callback(lambda done: self._forget(interest, done))
         return future
 
-    def _forget(self, interest: Interest, future: asyncio.Future[None]) -> None:
+    def _forget(self, interest: Interest, future: asyncio.Future[int]) -> None:
         for key in interest.keys:
             waiting = self._waiting.get(key)
             if waiting is not None:
@@ -121,4 +124,4 @@ class ChangeLog:
         for key in keys & self._waiting.keys():
             for future in self._waiting[key]:
                 if not future.done():
-                    future.set_result(None)
+                    future.set_result(commit.sequence)

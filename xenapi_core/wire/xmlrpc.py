@@ -1,8 +1,7 @@
 """XML-RPC: request bodies to calls, results to bodies.
 
 Requests are read leniently (Xen-API clients differ, see ``datamodel.types``): every scalar is handed on as its text,
-and the declared type says what it means. Answers are written in the one form that every known client reads: no white space
-between elements, strings and 64 bit integers untagged.
+and the declared type says what X
 """
 
 from __future__ import annotations
