@@ -109,7 +109,6 @@ COMPUTER_SYSTEM_AFFECTED_JOB_ELEMENT = association(
         "AffectedElement": (COMPUTER_SYSTEM, f"other_config/{AFFECTED}"),
         "AffectingElement": (SYSTEM_STATE_CHANGE_JOB, ""),
     },
-    properties={"ElementEffects": uint16s(constant([0]))},
 )
 
 CLASSES = (SYSTEM_STATE_CHANGE_JOB, COMPUTER_SYSTEM_AFFECTED_JOB_ELEMENT)
