@@ -32,9 +32,11 @@ class ThreadedHost:
         self._timeout = timeout
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._lock = threading.Lock()
+        """Held while work is handed to the loop, so that none arrives after its end."""
 
     def start(self) -> None:
-        """Start the thread and on it the provider; return when the provider's ``start`` has. Raises what that raises."""
+        """Start the thread and on it the provider; return, or raise, when the provider's ``start`` does."""
         if self._thread is not None:
             raise RuntimeError("The provider runs already.")
         started: Future[None] = Future()
@@ -49,11 +51,12 @@ class ThreadedHost:
 
     def stop(self) -> None:
         """Stop the provider and its thread. Calls that are under way end with CimError FAILED."""
-        thread, loop = self._thread, self._loop
-        if thread is None or loop is None:
-            return
-        self._thread = self._loop = None
-        loop.call_soon_threadsafe(self._end.set)
+        with self._lock:
+            thread, loop = self._thread, self._loop
+            if thread is None or loop is None:
+                return
+            self._thread = self._loop = None
+            loop.call_soon_threadsafe(self._end.set)
         thread.join()
 
     def _run(self, started: Future[None]) -> None:
@@ -73,11 +76,14 @@ class ThreadedHost:
         asyncio.run(serve())
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        loop = self._loop
-        if loop is None:
+        if threading.current_thread() is self._thread:
             work.close()
-            raise CimError(Status.FAILED, STOPPED)
-        future = asyncio.run_coroutine_threadsafe(work, loop)
+            raise RuntimeError("The provider's own thread cannot wait for the provider.")
+        with self._lock:
+            if self._loop is None:
+                work.close()
+                raise CimError(Status.FAILED, STOPPED)
+            future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result(self._timeout)
         except CancelledError:

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from xen_providers.conversions import moment, pairs, words
-from xen_providers.declaration import MappedClass, datetime_, key, string, strings, uint16, uint16s
+from xen_providers.declaration import MappedClass, MappedMethod, datetime_, key, string, strings, uint16, uint16s
 from xen_providers.expressions import computed, constant
 from xen_providers.reading import last_change
+from xen_providers.state_changes import REQUEST_STATE_CHANGE, request_host_state
 
-ENABLED, OFFLINE = 2, 6
+ENABLED, DISABLED, OFFLINE = 2, 3, 6
 OK, STOPPED = 2, 10
-OTHER, HEALTHY, NOT_APPLICABLE = 2, 5, 12
+OTHER, HEALTHY, NO_CHANGE = 2, 5, 5
 
 IDENTIFYING_DESCRIPTIONS = ["IPv4Address", "ProductBrand", "ProductVersion", "BuildNumber"]
 
@@ -44,7 +45,8 @@ HOST_COMPUTER_SYSTEM = MappedClass(
         "Dedicated": uint16s(constant([OTHER])),
         "EnabledState": uint16("enabled", lambda enabled: ENABLED if enabled else OFFLINE),
         "EnabledDefault": uint16(constant(ENABLED)),
-        "RequestedState": uint16(constant(NOT_APPLICABLE)),
+        "RequestedState": uint16(constant(NO_CHANGE)),
+        "AvailableRequestedStates": uint16s("enabled", lambda enabled: [DISABLED if enabled else ENABLED]),
         "TimeOfLastStateChange": datetime_(last_change("enabled"), moment),
         "OperationalStatus": uint16s("enabled", lambda enabled: [OK if enabled else STOPPED]),
         "Status": string("enabled", lambda enabled: "OK" if enabled else "Stopped"),
@@ -58,6 +60,7 @@ HOST_COMPUTER_SYSTEM = MappedClass(
         "PrimaryOwnerContact": string("other_config/owner_contact"),
         "Roles": strings("other_config/roles", words),
     },
+    methods={"RequestStateChange": MappedMethod(REQUEST_STATE_CHANGE, request_host_state)},
 )
 
 CLASSES = (HOST_COMPUTER_SYSTEM,)

@@ -9,8 +9,17 @@ from typing import Any
 from xen_providers.conversions import in_table, moment, xen_id
 from xen_providers.declaration import MappedClass, association, boolean, datetime_, key, string, uint16, uint16s
 from xen_providers.expressions import computed, constant
+from xen_providers.hosts import HOST_COMPUTER_SYSTEM
 from xen_providers.methods import Call
-from xen_providers.state_changes import AFFECTED, INVALID_TRANSITION, JOB_CLASS, LEFT_TO_XEN, MARK, REQUESTED
+from xen_providers.state_changes import (
+    AFFECTED_HOST,
+    AFFECTED_VM,
+    INVALID_TRANSITION,
+    JOB_CLASS,
+    LEFT_TO_XEN,
+    MARK,
+    REQUESTED,
+)
 from xen_providers.virtual_systems import COMPUTER_SYSTEM
 
 RUNNING, COMPLETED, TERMINATED, EXCEPTION = 4, 7, 8, 10
@@ -101,14 +110,20 @@ SYSTEM_STATE_CHANGE_JOB = MappedClass(
     delete=delete_job,
 )
 
-COMPUTER_SYSTEM_AFFECTED_JOB_ELEMENT = association(
-    "Xen_ComputerSystemAffectedJobElement",
-    "Xen_AffectedJobElement",
-    source="task",
-    ends={
-        "AffectedElement": (COMPUTER_SYSTEM, f"other_config/{AFFECTED}"),
-        "AffectingElement": (SYSTEM_STATE_CHANGE_JOB, ""),
-    },
+
+def _affected(name: str, element: MappedClass, key: str) -> MappedClass:
+    """Declare the association between jobs and the element that their tasks name under ``key``."""
+    ends = {"AffectedElement": (element, f"other_config/{key}"), "AffectingElement": (SYSTEM_STATE_CHANGE_JOB, "")}
+    return association(name, "Xen_AffectedJobElement", "task", ends)
+
+
+COMPUTER_SYSTEM_AFFECTED_JOB_ELEMENT = _affected("Xen_ComputerSystemAffectedJobElement", COMPUTER_SYSTEM, AFFECTED_VM)
+HOST_COMPUTER_SYSTEM_AFFECTED_JOB_ELEMENT = _affected(
+    "Xen_HostComputerSystemAffectedJobElement", HOST_COMPUTER_SYSTEM, AFFECTED_HOST
 )
 
-CLASSES = (SYSTEM_STATE_CHANGE_JOB, COMPUTER_SYSTEM_AFFECTED_JOB_ELEMENT)
+CLASSES = (
+    SYSTEM_STATE_CHANGE_JOB,
+    COMPUTER_SYSTEM_AFFECTED_JOB_ELEMENT,
+    HOST_COMPUTER_SYSTEM_AFFECTED_JOB_ELEMENT,
+)

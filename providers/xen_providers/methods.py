@@ -24,6 +24,13 @@ class Replica:
         self._connection = connection
         self._inventory = inventory
 
+    async def write(self, method: str, *parameters: object) -> None:
+        """Write what is the bridge's own affair, under the service's session."""
+        try:
+            await self._connection.call(method, *parameters)
+        except (XenApiError, XenApiUnavailable) as error:
+            raise cim_error(error) from None
+
     async def settle(self, cls: str, ref: str) -> Record | None:
         """Wait until the replica has all that happened to an object so far; return its record, None if it is gone."""
         try:

@@ -17,7 +17,7 @@ REFERENCES: Mapping[str, Mapping[str, str]] = {
         "resident_on": "host",
     },
     "host": {"metrics": "host_metrics"},
-    "task": {"other_config/xen-cim:affected": "VM"},
+    "task": {"other_config/xen-cim:affected_host": "host", "other_config/xen-cim:affected_vm": "VM"},
 }
 """By class: the class that each reference (or set of references) leads to. Only those that an expression follows."""
 

@@ -1,9 +1,10 @@
-"""RequestStateChange of virtual machines: which state is which Xen-API call, and the job that follows it (DSP1057)."""
+"""RequestStateChange: which state is which Xen-API call, and the job that follows it (DSP1057, DSP1042)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -11,7 +12,6 @@ import structlog
 from cim_provider import CimError, InstanceName, Method, MethodResult, Parameter, Status, Value
 from xen_providers.conversions import xen_id
 from xen_providers.methods import Call
-from xenapi_client import Record
 
 log = structlog.get_logger(__name__)
 
@@ -20,8 +20,8 @@ JOB_CLASS = "Xen_SystemStateChangeJob"
 
 MARK = "xen-cim:job"
 """The key of task.other_config that makes a task a CIM job; its value is the job's class."""
-AFFECTED = "xen-cim:affected"
-"""The key under which a job's task names the object that it is about (a reference)."""
+AFFECTED_VM, AFFECTED_HOST = "xen-cim:affected_vm", "xen-cim:affected_host"
+"""The keys under which a job's task names the object that it is about (a reference)."""
 REQUESTED = "xen-cim:requested_state"
 """The key under which a job's task keeps the state that was asked for."""
 
@@ -37,7 +37,7 @@ REQUEST_STATE_CHANGE = Method(
 
 @dataclass(frozen=True)
 class Transition:
-    """A Xen-API message that brings a VM into a state, with the parameters that follow the VM."""
+    """A Xen-API message that brings an object into a state, with the parameters that follow the object."""
 
     message: str
     parameters: tuple[object, ...] = ()
@@ -48,7 +48,7 @@ UNPAUSE, PAUSE, SUSPEND = Transition("unpause"), Transition("pause"), Transition
 CLEAN_SHUTDOWN, HARD_SHUTDOWN = Transition("clean_shutdown"), Transition("hard_shutdown")
 CLEAN_REBOOT, HARD_REBOOT = Transition("clean_reboot"), Transition("hard_reboot")
 
-TRANSITIONS: Mapping[int, tuple[Transition, Mapping[str, Transition]]] = {
+VM_TRANSITIONS: Mapping[int, tuple[Transition, Mapping[str, Transition]]] = {
     2: (START, {"Paused": UNPAUSE, "Suspended": RESUME}),
     3: (CLEAN_SHUTDOWN, {"Paused": HARD_SHUTDOWN, "Suspended": HARD_SHUTDOWN}),
     4: (CLEAN_SHUTDOWN, {"Paused": HARD_SHUTDOWN, "Suspended": HARD_SHUTDOWN}),
@@ -63,6 +63,9 @@ TRANSITIONS: Mapping[int, tuple[Transition, Mapping[str, Transition]]] = {
 
 Whether it may happen is left to the Xen-API, which decides when the call arrives and not a moment before.
 """
+
+HOST_TRANSITIONS: Mapping[int, Transition] = {2: Transition("enable"), 3: Transition("disable")}
+"""By RequestedState: what brings a host there."""
 
 LEFT_TO_XEN = ("11", "32768", "32769")
 """Requests that are valid in any state as far as CIM is concerned; a refusal of them is a failure like any other."""
@@ -111,9 +114,9 @@ def available_states(
     return sorted({state for operation in operations for state in OFFERED.get(operation, ())})
 
 
-def transition(state: int, power_state: str) -> Transition | None:
+def vm_transition(state: int, power_state: str) -> Transition | None:
     """Return what brings a VM from a power state to a requested state; None if nothing does from any."""
-    usual, special = TRANSITIONS.get(state, (None, {}))
+    usual, special = VM_TRANSITIONS.get(state, (None, {}))
     return special.get(power_state, usual)
 
 
@@ -125,45 +128,59 @@ def requested_state(value: Value) -> int | None:
 
 
 async def request_vm_state(call: Call, inputs: Mapping[str, Value]) -> MethodResult:
+    """Begin a change of a VM's state; see _request."""
+    return await _request(
+        call, inputs, "VM", AFFECTED_VM, partial(vm_transition, power_state=call.record["power_state"])
+    )
+
+
+async def request_host_state(call: Call, inputs: Mapping[str, Value]) -> MethodResult:
+    """Begin to let VMs start on a host (2), or no longer (3); see _request."""
+    return await _request(call, inputs, "host", AFFECTED_HOST, HOST_TRANSITIONS.get)
+
+
+async def _request(
+    call: Call,
+    inputs: Mapping[str, Value],
+    cls: str,
+    affected: str,
+    choose: Callable[[int], Transition | None],
+) -> MethodResult:
     """Begin a state change under the caller's session; return 4096 and the job, or 5 if no state is named.
 
-    A transition that the VM's state does not permit is the job's failure, not the method's.
+    A transition that the present state does not permit is the job's failure, not the method's.
     """
     state = requested_state(inputs.get("RequestedState"))
     if state is None:
         return MethodResult(INVALID_PARAMETER)
-    chosen = transition(state, call.record["power_state"])
+    chosen = choose(state)
     if chosen is None:
-        return await _refuse(call, state)
-    task = await call.xen(f"Async.VM.{chosen.message}", call.ref, *chosen.parameters)
-    await call.xen("task.set_other_config", task, _marks(call, state))
-    return await _started(call, task)
+        task = await _refused(call, state)
+    else:
+        task = await call.xen(f"Async.{cls}.{chosen.message}", call.ref, *chosen.parameters)
+    if task is None:
+        return MethodResult(INVALID_TRANSITION)
+    # The mark is the bridge's own affair: the caller's role need not permit it.
+    await call.replica.write(
+        "task.set_other_config", task, {MARK: JOB_CLASS, affected: call.ref, REQUESTED: str(state)}
+    )
+    record = await call.replica.settle("task", task)
+    uuid = record["uuid"] if record else await call.xen("task.get_uuid", task)
+    return MethodResult(JOB_STARTED, {"Job": InstanceName(JOB_CLASS, (("InstanceID", xen_id(uuid)),))})
 
 
-def _marks(call: Call, state: int) -> dict[str, str]:
-    return {MARK: JOB_CLASS, AFFECTED: call.ref, REQUESTED: str(state)}
-
-
-async def _refuse(call: Call, state: int) -> MethodResult:
-    """Answer a request that no VM can fulfil: with a job that has failed already, which is where clients look."""
+async def _refused(call: Call, state: int) -> str | None:
+    """Make a task that has failed already: that is where clients look. Older servers let nobody end a task: None."""
     task = None
     try:
-        task = await call.xen("task.create", JOB_CLASS, f"RequestStateChange({state})")
-        await call.xen("task.set_error_info", task, ["OPERATION_NOT_ALLOWED", f"There is no state {state}."])
+        task = str(await call.xen("task.create", JOB_CLASS, f"RequestStateChange({state})"))
+        await call.xen("task.set_error_info", task, ["OPERATION_NOT_ALLOWED", f"the state {state} cannot be requested"])
         await call.xen("task.set_status", task, "failure")
-        await call.xen("task.set_other_config", task, _marks(call, state))
     except CimError as error:
         if error.status is not Status.NOT_SUPPORTED:
             raise
-        log.info("no_job_for_refusal", reason=error.description)  # older servers let nobody end a task
+        log.info("no_job_for_refusal", reason=error.description)
         if task is not None:
             await call.xen("task.destroy", task)
-        return MethodResult(INVALID_TRANSITION)
-    return await _started(call, task)
-
-
-async def _started(call: Call, task: str) -> MethodResult:
-    """Answer with the job, once the replica knows it."""
-    record: Record | None = await call.replica.settle("task", task)
-    uuid = record["uuid"] if record else await call.xen("task.get_uuid", task)
-    return MethodResult(JOB_STARTED, {"Job": InstanceName(JOB_CLASS, (("InstanceID", xen_id(uuid)),))})
+        return None
+    return task
