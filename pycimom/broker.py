@@ -30,14 +30,10 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Registration:
-    """A provider and the namespaces in which it serves the classes that it declares.
-
-    A ``fallback`` also serves every class that nobody else does, such as instances that are kept in a file.
-    """
+    """A provider and the namespaces in which it serves the classes that it declares."""
 
     provider: Provider
     namespaces: tuple[str, ...] = ("root/cimv2",)
-    fallback: bool = False
 
 
 class Broker:
@@ -82,14 +78,7 @@ class Broker:
 
     def providers(self, namespace: str, class_name: str) -> Sequence[Provider]:
         """Return the providers of exactly this class."""
-        found = self._routes.get((namespace.lower(), class_name.lower()))
-        if found is not None:
-            return found
-        return [
-            each.provider
-            for each in self._registrations
-            if each.fallback and namespace.lower() in map(str.lower, each.namespaces)
-        ]
+        return self._routes.get((namespace.lower(), class_name.lower()), ())
 
     def read(self) -> Reading:
         """Begin a consistent read."""
@@ -139,7 +128,7 @@ class Broker:
         wanted = [declared.name, *self.repository.subclasses(namespace, declared.name, deep=True)]
         classes: dict[Provider, list[str]] = {}
         for name in wanted:
-            for provider in self._routes.get((namespace.lower(), name.lower()), ()):
+            for provider in self.providers(namespace, name):
                 classes.setdefault(provider, []).append(name)
         stops = [provider.watch(names, sink) for provider, names in classes.items()]
 

@@ -17,12 +17,13 @@ from pycimom.cimobject import decode, names_object
 from pycimom.cimom import Cimom
 from pycimom.cimxml import responses
 from pycimom.cimxml.requests import BadMessageError, Call, parse_call
+from pycimom.query import LANGUAGES
 
 log = structlog.get_logger(__name__)
 
 EXTENSION = "http://www.dmtf.org/cim/mapping/http/v1.0"
 METHODS = "POST, M-POST, OPTIONS"
-FUNCTIONAL_GROUPS = "basic-read, basic-write, instance-manipulation, association-traversal, indication"
+FUNCTIONAL_GROUPS = "basic-read, basic-write, instance-manipulation, association-traversal, query-execution, indication"
 JOINED = 1 << 18
 """Answers up to this size are sent as one byte string."""
 
@@ -186,6 +187,7 @@ def _options() -> Response:
             ("Opt", f"{EXTENSION}; ns=77"),
             ("77-CIMProtocolVersion", "1.0"),
             ("77-CIMSupportedFunctionalGroups", FUNCTIONAL_GROUPS),
+            ("77-CIMSupportedQueryLanguages", ", ".join(LANGUAGES)),
             ("77-CIMValidation", "loosely-validating"),
         ],
     )

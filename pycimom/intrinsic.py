@@ -13,6 +13,7 @@ from pycimom.cimxml.reading import Reader
 from pycimom.cimxml.requests import Element
 from pycimom.cimxml.writing import Writer
 from pycimom.enumerations import Batch, Enumerations, Kind, Results
+from pycimom.filtering import filtered, select_query
 from pycimom.fragments import Detail, Found, Fragments, Shape
 from pycimom.reading import AssociationFilter
 from pycimom.repository import CimClass
@@ -142,14 +143,12 @@ CLASS_DETAIL = (
     CLASS_ORIGIN,
 )
 SHALLOW = Parameter("DeepInheritance", _BOOLEAN, False)
-MAX_OBJECT_COUNT = Parameter("MaxObjectCount", _UINT32, 0)
-OPEN = (
-    Parameter("FilterQueryLanguage", _STRING),
-    Parameter("FilterQuery", _STRING),
+SESSION = (
     Parameter("OperationTimeout", _UINT32),
     Parameter("ContinueOnError", _BOOLEAN, False),
-    MAX_OBJECT_COUNT,
+    Parameter("MaxObjectCount", _UINT32, 0),
 )
+OPEN = (Parameter("FilterQueryLanguage", _STRING), Parameter("FilterQuery", _STRING), *SESSION)
 PULL = (
     Parameter("EnumerationContext", _STRING, required=True),
     Parameter("MaxObjectCount", _UINT32, required=True),
@@ -249,12 +248,18 @@ def _open(select: Select, shape: Shape, kind: Kind, *parameters: Parameter) -> O
         max_object_count: int,
         **arguments: Any,
     ) -> Content:
-        services.enumerations.check_timeout(operation_timeout)
-        if continue_on_error:
-            raise CimError(Status.CONTINUATION_ON_ERROR_NOT_SUPPORTED, "ContinueOnError is not supported.")
-        if filter_query is not None or filter_query_language is not None:
-            raise CimError(Status.FILTERED_ENUMERATION_NOT_SUPPORTED, "Filters of enumerations are not supported.")
+        _check_open(services, operation_timeout, continue_on_error)
+        if (filter_query is None) != (filter_query_language is None):
+            raise CimError(Status.INVALID_PARAMETER, "FilterQuery and FilterQueryLanguage belong together.")
         results = await select(services, context, shape, **arguments)
+        if filter_query is not None and filter_query_language is not None:
+            class_name = arguments.get("class_name") or arguments.get("result_class")
+            if class_name is None or results.names:
+                raise CimError(
+                    Status.FILTERED_ENUMERATION_NOT_SUPPORTED,
+                    "Associated instances can be filtered if ResultClass is given, their paths cannot.",
+                )
+            results = filtered(results, filter_query, filter_query_language, services.broker.repository, class_name)
         owner = (context.principal.name, context.namespace)
         return _batch(await services.enumerations.open(owner, kind, results, operation_timeout, max_object_count))
 
@@ -275,6 +280,39 @@ def _batch(batch: Batch) -> Content:
         responses.output("EndOfSequence", "boolean", "TRUE" if batch.context is None else "FALSE"),
         responses.output("EnumerationContext", "string", batch.context or ""),
     ]
+
+
+async def _exec_query(services: Services, context: Context, query_language: str, query: str) -> Content:
+    results, _ = await select_query(services.broker, context, Shape.OBJECT_WITH_PATH, query, query_language)
+    return responses.return_value(await results.all(services.fragments))
+
+
+async def _open_query(
+    services: Services,
+    context: Context,
+    filter_query_language: str,
+    filter_query: str,
+    return_query_result_class: bool,
+    operation_timeout: int | None,
+    continue_on_error: bool,
+    max_object_count: int,
+) -> Content:
+    _check_open(services, operation_timeout, continue_on_error)
+    results, query = await select_query(services.broker, context, Shape.INSTANCE, filter_query, filter_query_language)
+    owner = (context.principal.name, context.namespace)
+    batch = await services.enumerations.open(owner, Kind.INSTANCES, results, operation_timeout, max_object_count)
+    if not return_query_result_class:
+        return _batch(batch)
+    element = services.broker.repository.class_xml(
+        context.namespace, query.class_name, False, True, False, query.properties
+    )
+    return [*_batch(batch), b'<PARAMVALUE NAME="QueryResultClass">', element, b"</PARAMVALUE>"]
+
+
+def _check_open(services: Services, operation_timeout: int | None, continue_on_error: bool) -> None:
+    services.enumerations.check_timeout(operation_timeout)
+    if continue_on_error:
+        raise CimError(Status.CONTINUATION_ON_ERROR_NOT_SUPPORTED, "ContinueOnError is not supported.")
 
 
 def _schema(handler: Handler, *parameters: Parameter) -> Operation:
@@ -433,6 +471,18 @@ INTRINSIC: Final[Mapping[str, Operation]] = {
     ),
     "OpenReferenceInstancePaths": _open(
         _select_references, Shape.INSTANCE_PATH, Kind.PATHS, INSTANCE_NAME, *REFERENCES
+    ),
+    "ExecQuery": Operation(
+        _exec_query, (Parameter("QueryLanguage", _STRING, required=True), Parameter("Query", _STRING, required=True))
+    ),
+    "OpenQueryInstances": Operation(
+        _open_query,
+        (
+            Parameter("FilterQueryLanguage", _STRING, required=True),
+            Parameter("FilterQuery", _STRING, required=True),
+            Parameter("ReturnQueryResultClass", _BOOLEAN, False),
+            *SESSION,
+        ),
     ),
     **{kind.value: _pull(kind) for kind in Kind},
     "CloseEnumeration": Operation(_close_enumeration, (Parameter("EnumerationContext", _STRING, required=True),)),

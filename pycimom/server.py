@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 
@@ -17,9 +18,15 @@ from pycimom.cimxml.writing import Writer
 from pycimom.enumerations import Enumerations
 from pycimom.fragments import Fragments
 from pycimom.http_binding import CimXmlHandler
+from pycimom.indications.delivery import DeliverySettings
+from pycimom.indications.destinations import DestinationPolicy
+from pycimom.indications.service import IndicationService, IndicationSettings
+from pycimom.interop import InteropProvider, ServerIdentity
 from pycimom.intrinsic import Services
 from pycimom.repository import Repository
+from pycimom.repository_cache import INTEROP_NAMESPACE
 from pycimom.schema_operations import SchemaOperations
+from pycimom.static import InstanceStore
 
 __all__ = ["CimServer", "Registration", "Settings"]
 
@@ -33,7 +40,12 @@ class Settings:
     repository: Repository
     doors: Sequence[Door]
     host: str = field(default_factory=socket.gethostname)
-    """The name of this server in instance paths."""
+    """The name of this server, in instance paths and as the system of its own services."""
+    version: str = "0.1.0"
+    state: Path | None = None
+    """The folder for subscriptions; without it clients can make none."""
+    delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    destinations: DestinationPolicy = field(default_factory=DestinationPolicy)
     realm: str = "pycimom"
     """What the client is told that its user name and password are for."""
     fragment_budget: int = 256 * 1024 * 1024
@@ -50,7 +62,8 @@ class CimServer:
 
     def __init__(self, settings: Settings, registrations: Sequence[Registration], authenticator: Authenticator) -> None:
         self.broker = Broker(settings.repository, registrations)
-        """For services of the server itself, which are registered with it before start."""
+        self._store: InstanceStore | None = None
+        self._register_own(settings)
         writer = Writer(settings.repository)
         fragments = Fragments(writer, settings.host, settings.fragment_budget)
         self._enumerations = Enumerations(
@@ -60,6 +73,25 @@ class CimServer:
         services = Services(self.broker, writer, fragments, self._enumerations, schema)
         handler = CimXmlHandler(Cimom(services), authenticator, settings.realm)
         self._http = HttpServer(handler, settings.doors)
+
+    def _register_own(self, settings: Settings) -> None:
+        """Register what the server itself provides, if the repository has a namespace for it."""
+        repository = settings.repository
+        if INTEROP_NAMESPACE not in repository.namespaces():
+            return
+        identity = ServerIdentity(settings.host, settings.version, INTEROP_NAMESPACE)
+        self.broker.register(Registration(InteropProvider(repository, identity), (INTEROP_NAMESPACE,)))
+        if settings.state is not None:
+            self._store = InstanceStore(settings.state / "instances.sqlite")
+            indications = IndicationService(
+                repository,
+                self._store,
+                IndicationSettings(
+                    settings.host, INTEROP_NAMESPACE, delivery=settings.delivery, policy=settings.destinations
+                ),
+            )
+            indications.connect(self.broker)
+            self.broker.register(Registration(indications, (INTEROP_NAMESPACE,)))
 
     @property
     def doors(self) -> Sequence[Door]:
@@ -81,3 +113,5 @@ class CimServer:
         await self._http.close(grace)
         self._enumerations.close_all()
         await self.broker.stop(grace)
+        if self._store is not None:
+            self._store.close()
