@@ -58,7 +58,7 @@ def identity(seed: int, path: str) -> tuple[str, str]:
 
 
 def mac(seed: int, number: int) -> str:
-    """Return the MAC address of the virtual NIC with a number: another for each below 16,516,096, none ending in 00 or ff."""
+    """Return the MAC address of the virtual NIC with a number: unique below 16,516,096, never ending in 00 or ff."""
     start = int.from_bytes(blake2b(str(seed).encode(), digest_size=4).digest(), "big")
     high, low = divmod((start + number) % (65024 * 254), 254)
     return f"00:16:3e:{high >> 8:02x}:{high & 0xFF:02x}:{low + 1:02x}"
@@ -346,19 +346,19 @@ class Population:
 
     def _make_vms(self) -> None:
         vms = self._scenario.vms
-        templates, states = cycle(self._scenario.templates), cycle(vms.states)
-        running = 0
-        for number, template, state in zip(range(vms.count), templates, states, strict=False):
-            if number == vms.count - 1:
-                state = "Halted"
+        states = [*islice(cycle(vms.states), vms.count - 1), "Halted"]
+        made = []
+        for number, template in zip(range(vms.count), cycle(self._scenario.templates), strict=False):
             path = f"vm/{number}"
-            vm = self._make_vm(path, vms.name.format(number=number + 1), template)
-            self._make_devices(path, vm, number, template)
+            made.append(self._make_vm(path, vms.name.format(number=number + 1), template))
+            self._make_devices(path, made[-1], number, template)
+        running = 0
+        for number, (vm, state) in enumerate(zip(made, states, strict=True)):
             if state in ("Running", "Paused"):
-                self._bring_up(path, vm, number, running, paused=state == "Paused")
+                self._bring_up(f"vm/{number}", vm, running, paused=state == "Paused")
                 running += 1
             elif state == "Suspended":
-                self._suspend(path, vm)
+                self._suspend(f"vm/{number}", vm)
 
     def _make_vm(self, path: str, name: str, template: Template, *, is_a_template: bool = False) -> str:
         installed = self._now - timedelta(days=20)
@@ -433,7 +433,7 @@ class Population:
             **values,
         )
 
-    def _bring_up(self, path: str, vm: str, number: int, running: int, *, paused: bool) -> None:
+    def _bring_up(self, path: str, vm: str, running: int, *, paused: bool) -> None:
         turn, index = divmod(running, len(self._hosts))
         self._change.update(vm, memory_target=self._change.record(vm)["memory_dynamic_max"])
         record = self._change.record(vm)
@@ -447,7 +447,7 @@ class Population:
             paused=paused,
             memory=config.memory,
             vcpus=config.vcpus,
-            started=self._now - timedelta(days=10, seconds=37 * number),
+            started=self._now - timedelta(days=10, seconds=37 * running),
             kind=config.kind,
             guest=guest,
         )
