@@ -208,30 +208,39 @@ def _unix_socket(door: Door, path: Path) -> socket.socket:
     return listening
 
 
-def _remove_stale(door: Door, path: Path) -> None:
-    """Remove the socket that an earlier server left behind; one that is alive stays."""
+def is_stale_socket(path: Path) -> bool:
+    """Whether there is a unix socket at the path that nobody listens at any more."""
     try:
-        mode = path.lstat().st_mode
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            return False
     except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise DoorError(door, "a file that is no socket is in the way", errno.EEXIST)
+        return False
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1.0)
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
-            log.info("door.stale_socket_removed", path=str(path))
-            return
-    raise DoorError(door, "the address is already in use", errno.EADDRINUSE)
+            return True
+        except OSError:  # somebody is there, though busy or not for us
+            return False
+    return False
+
+
+def _remove_stale(door: Door, path: Path) -> None:
+    """Remove the socket that an earlier server left behind; anything else stays."""
+    if is_stale_socket(path):
+        path.unlink(missing_ok=True)
+        log.info("door.stale_socket_removed", path=str(path))
+    elif path.is_socket():
+        raise DoorError(door, "the socket is already in use", errno.EADDRINUSE)
+    elif os.path.lexists(path):
+        raise DoorError(door, "a file that is no socket is in the way", errno.EEXIST)
 
 
 def _why(error: OSError) -> str:
     match error.errno:
         case errno.EADDRINUSE:
-            return "the address is already in use"
+            return "the port is already in use"
         case errno.EACCES | errno.EPERM:
             return "permission is denied"
         case errno.ENOENT:

@@ -118,7 +118,7 @@ async def test_a_port_in_use_is_one_sentence_and_opens_nothing(serve, tmp_path):
     with pytest.raises(DoorError) as raised:
         await server.start()
     assert str(raised.value) == (
-        f"The door 'wbem' cannot be opened at http://127.0.0.1:{taken}: the address is already in use."
+        f"The door 'wbem' cannot be opened at http://127.0.0.1:{taken}: the port is already in use."
     )
     assert isinstance(raised.value, OSError)
     assert server.doors == ()

@@ -1,0 +1,110 @@
+"""What the daemons' commands share: options, event loop, signals, and the line that says that all doors are open."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+import uvloop
+
+from netserve import logs
+from netserve.doors import Door
+
+log = structlog.get_logger(__name__)
+
+
+class Server(Protocol):
+    """What a daemon runs."""
+
+    @property
+    def doors(self) -> Sequence[Door]:
+        """The doors, with their real ports once the server has started."""
+
+    async def start(self) -> None:
+        """Open all doors."""
+
+    async def stop(self) -> None:
+        """Close them and end everything."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that all daemons have."""
+    parser.add_argument("--log-level", choices=logs.LEVELS, default="info", help="least level of what is logged")
+    parser.add_argument("--log-json", action="store_true", help="log as JSON lines")
+    parser.add_argument(
+        "--until-end-of-input",
+        action="store_true",
+        help="stop when standard input, a pipe, ends; so no daemon outlives the process that started it",
+    )
+
+
+def port(text: str) -> int:
+    """Return a TCP port from the command line; 0 means any free one."""
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise ValueError
+    return number
+
+
+def folder(text: str) -> Path:
+    """Return an absolute path from the command line."""
+    return Path(text).expanduser().absolute()
+
+
+def run(
+    name: str, make: Callable[[], Server], arguments: argparse.Namespace, known: tuple[type[Exception], ...]
+) -> int:
+    """Run a server until a signal stops it; return the exit code.
+
+    Exceptions of the types ``known``, and OSError, are told in one line. ``make`` is called in the event loop.
+    """
+    logs.configure(arguments.log_level, json=arguments.log_json)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    expected: tuple[type[Exception], ...] = (*known, OSError)
+    try:
+        uvloop.run(_serve(make, arguments.until_end_of_input))
+    except expected as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve(make: Callable[[], Server], until_end_of_input: bool) -> None:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    if until_end_of_input:
+        loop.add_reader(sys.stdin.fileno(), _drop_input, stopped)
+    server = make()
+    starting = asyncio.create_task(server.start())
+    stopping = asyncio.create_task(stopped.wait())
+    try:
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            await starting
+            print(json.dumps({"ready": True, "doors": {each.name: each.url for each in server.doors}}), flush=True)
+            log.info("daemon.ready", doors=[each.url for each in server.doors])
+            await stopping
+        log.info("daemon.stopping")
+    finally:
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await server.stop()
+        stopping.cancel()
+
+
+def _drop_input(stopped: asyncio.Event) -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        stopped.set()
