@@ -154,6 +154,11 @@ class Sessions:
         for session in [each for each in self._sessions.values() if each.used < limit and not each.waiting]:
             self.end(session)
 
+    def end_all(self) -> None:
+        """End every session."""
+        for session in list(self._sessions.values()):
+            self.end(session)
+
     def _make_room(self, group: dict[str, Session]) -> None:
         while len(group) > PER_ORIGINATOR:
             self.end(min(group.values(), key=lambda session: session.used))

@@ -1,0 +1,206 @@
+"""The Xen-API server: a pool behind doors."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from netserve.doors import Door
+from netserve.server import HttpServer
+from xenapi_core.access.local import LocalUsers
+from xenapi_core.access.sessions import AUTHENTICATIONS, LOCAL, NONE, PEER, Sessions
+from xenapi_core.classes.event import Registrations
+from xenapi_core.classes.supervision import Supervisor
+from xenapi_core.classes.task import Tasks
+from xenapi_core.datamodel import Datamodel, HypervisorOf
+from xenapi_core.hypervisors.fleet import simulated_fleet
+from xenapi_core.population import populate
+from xenapi_core.scenario import load
+from xenapi_core.store import JournalError, Store
+from xenapi_core.wire.dispatch import Dispatcher
+from xenapi_core.wire.http import XenApiHandler
+from xenapi_core.wire.xmlrpc import Encoder
+
+log = structlog.get_logger(__name__)
+
+JOURNAL = "xen-api.journal"
+"""The name of the journal in the state folder."""
+
+HOUSEKEEPING = 60.0
+"""Seconds between looking for sessions and tasks that are too old."""
+
+GRACE = 5.0
+"""Seconds that calls under way get to end when the server stops."""
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be. The text is a sentence for people."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a server is to be like."""
+
+    state: Path
+    """Folder of the journal; made if it is not there."""
+    doors: Sequence[Door]
+    """Where it listens. Their ``authentication``: "local" (the users file), "peer" (a unix socket: root and the
+    server's own user are let in without a password), "none" (everybody, on loopback only)."""
+    users: Path
+    """The users file (``xenapi_core.access.local``)."""
+    scenario: Path | None = None
+    """What the simulated pool is like at the first start; None: the built-in one."""
+    hosts: int | None = None
+    """Number of hosts, instead of the scenario's."""
+    vms: int | None = None
+    """Number of VMs, instead of the scenario's."""
+    seed: int | None = None
+    """What the simulated pool's uuids and addresses are made from, instead of the scenario's."""
+
+
+class XenApiServer:
+    """A Xen-API server in the running event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        """SettingsError if the settings cannot be."""
+        for door in settings.doors:
+            _check(door)
+        self.settings = settings
+        self._failure: asyncio.Future[JournalError] | None = None
+        self._running: contextlib.AsyncExitStack | None = None
+        self._http: HttpServer | None = None
+
+    @property
+    def doors(self) -> Sequence[Door]:
+        """The open doors, with the ports that were found where 0 was asked for."""
+        return self._http.doors if self._http else ()
+
+    async def start(self) -> None:
+        """Open the journal, make the pool at the first start, and open the doors.
+
+        Raises JournalError, UsersFileError, ScenarioError or DoorError, each a sentence for people, with all closed.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            await self._start(stack)
+            self._running = stack.pop_all()
+
+    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
+        settings = self.settings
+        model = Datamodel.load()
+        self._failure = asyncio.get_running_loop().create_future()
+        store = await asyncio.to_thread(_open_store, settings, model)
+        stack.callback(store.close)
+        store.on_failure = self._fail
+        users = await asyncio.to_thread(LocalUsers, settings.users)
+
+        fleet = simulated_fleet(store)
+        supervisor = Supervisor(store, fleet)
+        supervisor.start()
+        stack.push_async_callback(_stop_supervisor, supervisor)
+
+        encoder = Encoder(store.sampled)
+        sessions = Sessions(users)
+        tasks = Tasks(store, encoder.text)
+        services = {
+            Datamodel: model,
+            Store: store,
+            Sessions: sessions,
+            Tasks: tasks,
+            Registrations: Registrations(),
+            HypervisorOf: HypervisorOf(fleet.__getitem__),
+        }
+        dispatcher = Dispatcher(model, store, services)
+        stack.push_async_callback(dispatcher.stop, GRACE)
+        stack.push_async_callback(tasks.stop)
+
+        housekeeping = asyncio.create_task(_keep_house(sessions, tasks))
+        stack.callback(housekeeping.cancel)
+
+        http = HttpServer(XenApiHandler(dispatcher, encoder), settings.doors)
+        await http.start()
+        self._http = http
+        stack.push_async_callback(_close, http, sessions)
+        log.info("xen_api_open", doors=[door.url for door in http.doors], objects=len(store.durable))
+
+    async def failed(self) -> JournalError:
+        """Wait until the server can no longer go on, and return why: the journal cannot be written."""
+        if self._failure is None:
+            raise RuntimeError("the server has not been started")
+        return await asyncio.shield(self._failure)
+
+    async def stop(self) -> None:
+        """Close the doors, let calls under way end, and close the journal."""
+        if self._running is not None:
+            running, self._running = self._running, None
+            await running.aclose()
+            self._http = None
+
+    def _fail(self, error: JournalError) -> None:
+        log.error("journal_failed", reason=str(error))
+        if self._failure is not None and not self._failure.done():
+            self._failure.set_result(error)
+
+
+def _check(door: Door) -> None:
+    if door.authentication not in AUTHENTICATIONS:
+        known = ", ".join(AUTHENTICATIONS)
+        raise SettingsError(
+            f"The door {door.name!r} has the authentication {door.authentication!r}; known are {known}."
+        )
+    if door.authentication == PEER and door.path is None:
+        raise SettingsError(f"The door {door.name!r} can only trust its peers if it is a unix socket.")
+    if door.authentication == NONE and door.path is None and not _loopback(door.host):
+        raise SettingsError(
+            f"The door {door.name!r} at {door.host} would let everybody in: set its authentication to {LOCAL!r}."
+        )
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _open_store(settings: Settings, model: Datamodel) -> Store:
+    try:
+        settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise JournalError(f"The state folder {settings.state} cannot be made: {error.strerror}.") from error
+    store = Store(model, settings.state / JOURNAL)
+    try:
+        if not store.durable.count("pool"):
+            populate(store, load(settings.scenario, hosts=settings.hosts, vms=settings.vms, seed=settings.seed))
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+async def _keep_house(sessions: Sessions, tasks: Tasks) -> None:
+    while True:
+        await asyncio.sleep(HOUSEKEEPING)
+        sessions.expire()
+        tasks.collect()
+
+
+async def _stop_supervisor(supervisor: Supervisor) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(GRACE):
+            await supervisor.stop()
+
+
+async def _close(http: HttpServer, sessions: Sessions) -> None:
+    """Close the doors first, then wake who waits for events, so that nobody holds up the end."""
+    closing = asyncio.create_task(http.close(grace=GRACE))
+    await asyncio.sleep(0)
+    sessions.end_all()
+    await closing
