@@ -364,7 +364,7 @@ class VM(XenClass, role=VM_ADMIN, operations=VM_OPERATIONS):
     @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
     async def shutdown(call: Call, vm: VMRef) -> None:
         """Shut a VM down: cleanly if it can be asked and does so in time, else the hard way."""
-        record = call.record(vm)
+        record = call.record(vm, "VM")
         VM_OPERATIONS.check(call.store, record, "shutdown")
         if record["power_state"] == State.Running:
             try:
@@ -389,7 +389,7 @@ class VM(XenClass, role=VM_ADMIN, operations=VM_OPERATIONS):
     @message(role=POOL_OPERATOR, asynchronous=True, errors=(*BUSY, "CANNOT_RESET_CONTROL_DOMAIN"))
     async def power_state_reset(call: Call, vm: VMRef) -> None:
         """Make a VM halted, whatever it was thought to be doing."""
-        if call.record(vm)["is_control_domain"]:
+        if call.record(vm, "VM")["is_control_domain"]:
             raise XenApiError("CANNOT_RESET_CONTROL_DOMAIN", vm)
         await power.shut_down(call, vm, "power_state_reset")
 
@@ -398,7 +398,7 @@ class VM(XenClass, role=VM_ADMIN, operations=VM_OPERATIONS):
     @message(role=READ_ONLY, errors=BUSY)
     def assert_operation_valid(call: Call, self: VMRef, op: vm_operations) -> None:
         """Raise the error that an operation would end in now, if it would be refused."""
-        VM_OPERATIONS.check(call.store, call.record(self), op)
+        VM_OPERATIONS.check(call.store, call.record(self, "VM"), op)
 
     @message(role=POOL_ADMIN)
     def update_allowed_operations(call: Call, self: VMRef) -> None:
@@ -409,31 +409,31 @@ class VM(XenClass, role=VM_ADMIN, operations=VM_OPERATIONS):
     @message(role=READ_ONLY)
     def get_possible_hosts(call: Call, vm: VMRef) -> list[HostRef]:
         """Return the hosts on which a VM could start now."""
-        return placement.possible_hosts(call.store, call.record(vm))
+        return placement.possible_hosts(call.store, call.record(vm, "VM"))
 
     @message(role=READ_ONLY, errors=NOT_THERE)
     def assert_can_boot_here(call: Call, self: VMRef, host: HostRef) -> None:
         """Raise the error that starting a VM on a host would end in now, if it would be refused."""
-        reason = placement.refusal(call.store, call.record(self), call.record(host, "host"))
+        reason = placement.refusal(call.store, call.record(self, "VM"), call.record(host, "host"))
         if reason is not None:
             raise reason
 
     @message(role=READ_ONLY)
     def get_allowed_VBD_devices(call: Call, vm: VMRef) -> list[str]:
         """Return the values of VBD.userdevice that are free in a VM."""
-        taken = {call.record(vbd)["userdevice"] for vbd in call.record(vm)["VBDs"]}
+        taken = {call.record(vbd)["userdevice"] for vbd in call.record(vm, "VM")["VBDs"]}
         return [str(number) for number in range(DISKS) if str(number) not in taken]
 
     @message(role=READ_ONLY)
     def get_allowed_VIF_devices(call: Call, vm: VMRef) -> list[str]:
         """Return the values of VIF.device that are free in a VM."""
-        taken = {call.record(vif)["device"] for vif in call.record(vm)["VIFs"]}
+        taken = {call.record(vif)["device"] for vif in call.record(vm, "VM")["VIFs"]}
         return [str(number) for number in range(NICS) if str(number) not in taken]
 
     @message(role=READ_ONLY)
     def compute_memory_overhead(call: Call, vm: VMRef) -> int:
         """Return the memory that a host needs to run a VM, beyond the VM's own (bytes)."""
-        return placement.overhead(call.record(vm))
+        return placement.overhead(call.record(vm, "VM"))
 
     # Memory and virtual CPUs
 
@@ -498,13 +498,13 @@ class VM(XenClass, role=VM_ADMIN, operations=VM_OPERATIONS):
     @message(role=VM_ADMIN, errors=(*BUSY, "INVALID_VALUE"))
     def set_VCPUs_max(call: Call, self: VMRef, value: int) -> None:
         """Set the most virtual CPUs that a halted VM can have."""
-        sizing.check_vcpus(call.record(self)["VCPUs_at_startup"], value)
+        sizing.check_vcpus(call.record(self, "VM")["VCPUs_at_startup"], value)
         sizing.set_fields(call, self, "changing_VCPUs", VCPUs_max=value)
 
     @message(role=VM_ADMIN, errors=(*BUSY, "INVALID_VALUE"))
     def set_VCPUs_at_startup(call: Call, self: VMRef, value: int) -> None:
         """Set the number of virtual CPUs that a halted VM starts with."""
-        sizing.check_vcpus(value, call.record(self)["VCPUs_max"])
+        sizing.check_vcpus(value, call.record(self, "VM")["VCPUs_max"])
         sizing.set_fields(call, self, "changing_VCPUs", VCPUs_at_startup=value)
 
     @message(role=VM_ADMIN, asynchronous=True, errors=(*BUSY, "INVALID_VALUE"))
@@ -540,7 +540,7 @@ class VM(XenClass, role=VM_ADMIN, operations=VM_OPERATIONS):
     @message(role=VM_ADMIN, errors=(*BUSY, "MAP_DUPLICATE_KEY"))
     def add_to_NVRAM(call: Call, self: VMRef, key: str, value: str) -> None:
         """Add a variable to a halted VM's UEFI firmware."""
-        present = call.record(self)["NVRAM"]
+        present = call.record(self, "VM")["NVRAM"]
         if key in present:
             raise XenApiError("MAP_DUPLICATE_KEY", "VM", "NVRAM", self, key)
         sizing.set_fields(call, self, "changing_NVRAM", NVRAM={**present, key: value})
@@ -548,7 +548,7 @@ class VM(XenClass, role=VM_ADMIN, operations=VM_OPERATIONS):
     @message(role=VM_ADMIN, errors=BUSY)
     def remove_from_NVRAM(call: Call, self: VMRef, key: str) -> None:
         """Remove a variable from a halted VM's UEFI firmware, if it is there."""
-        present = call.record(self)["NVRAM"]
+        present = call.record(self, "VM")["NVRAM"]
         sizing.set_fields(call, self, "changing_NVRAM", NVRAM={k: v for k, v in present.items() if k != key})
 
     @message(role=VM_ADMIN)
