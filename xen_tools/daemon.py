@@ -9,9 +9,9 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 import uvloop
@@ -19,6 +19,7 @@ import uvloop
 from netserve import logs
 from netserve.doors import Door
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -31,6 +32,9 @@ class Server(Protocol):
 
     async def start(self) -> None:
         """Open all doors."""
+
+    async def failed(self) -> Exception:
+        """Wait until the server can no longer go on, and return why."""
 
     async def stop(self) -> None:
         """Close them and end everything."""
@@ -87,21 +91,30 @@ async def _serve(make: Callable[[], Server], until_end_of_input: bool) -> None:
     if until_end_of_input:
         loop.add_reader(sys.stdin.fileno(), _drop_input, stopped)
     server = make()
-    starting = asyncio.create_task(server.start())
     stopping = asyncio.create_task(stopped.wait())
     try:
-        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-        if starting.done():
-            await starting
-            print(json.dumps({"ready": True, "doors": {each.name: each.url for each in server.doors}}), flush=True)
-            log.info("daemon.ready", doors=[each.url for each in server.doors])
-            await stopping
-        log.info("daemon.stopping")
+        if await _first(stopping, server.start()) is None:
+            return
+        print(json.dumps({"ready": True, "doors": {each.name: each.url for each in server.doors}}), flush=True)
+        failure = await _first(stopping, server.failed())
+        if failure is not None:
+            raise failure.result()
     finally:
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
+        log.info("daemon.stopping")
         await server.stop()
         stopping.cancel()
+
+
+async def _first(stopping: asyncio.Task[Any], work: Coroutine[Any, Any, T]) -> asyncio.Task[T] | None:
+    """Return the work, done and without exception, or None if it was time to stop first."""
+    working = asyncio.create_task(work)
+    await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+    if working.done():
+        working.result()
+        return working
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    return None
 
 
 def _drop_input(stopped: asyncio.Event) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,6 +60,11 @@ class _Bridge:
         """Serve."""
         await self._authenticator.start()
         await self._server.start()
+
+    async def failed(self) -> Exception:
+        """Wait for ever: nothing that happens while it serves ends a CIM server."""
+        forever: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+        return await forever
 
     async def stop(self) -> None:
         """End."""

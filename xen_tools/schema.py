@@ -74,7 +74,7 @@ def obtain(cache: Path, given: Path | None) -> Path:
     if given is not None:
         return given
     archive = cache / ARCHIVE
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):
         if hashlib.sha256(archive.read_bytes()).hexdigest() == ARCHIVE_SHA256:
             return archive
     try:

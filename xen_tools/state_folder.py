@@ -54,7 +54,8 @@ class StateFolder:
         CommandError if it cannot be written, or another run has it.
         """
         try:
-            (self.path / "log").mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.path / "log").mkdir(mode=0o700, exist_ok=True)
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             why = (error.strerror or str(error)).lower()
