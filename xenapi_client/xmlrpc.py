@@ -76,6 +76,8 @@ def decode_response(body: bytes) -> Any:
     except etree.XMLSyntaxError as error:
         raise XenApiUnavailable(f"The answer is not well-formed XML: {error}.") from None
     try:
+        if root.getroottree().docinfo.doctype:
+            raise ValueError("it declares a document type")
         if root.tag != "methodResponse":
             raise ValueError(f"the document is a {root.tag!r}")
         if root[0].tag == "fault":
@@ -89,7 +91,7 @@ def decode_response(body: bytes) -> Any:
 def _value(value: etree._Element) -> Any:
     for child in value:
         return _DECODERS[child.tag](child)
-    return value.text or ""
+    return value.text or ""  # untagged: a string
 
 
 def _string(node: etree._Element) -> str:

@@ -21,6 +21,7 @@ from xen_providers.state_changes import (
     REQUESTED,
 )
 from xen_providers.virtual_systems import COMPUTER_SYSTEM
+from xenapi_client import XenApiError
 
 RUNNING, COMPLETED, TERMINATED, EXCEPTION = 4, 7, 8, 10
 JOB_STATE = {"success": COMPLETED, "failure": EXCEPTION, "cancelled": TERMINATED}
@@ -62,7 +63,7 @@ def _error_description(status: str | None, error_info: Sequence[str] | None) -> 
     if status != "failure":
         return None
     code, *parameters = error_info or ["INTERNAL_ERROR"]
-    return f"{code} ({', '.join(parameters)})" if parameters else code
+    return str(XenApiError(code, parameters))
 
 
 def _last_change(status: str | None, created: datetime | None, finished: datetime | None) -> datetime | None:
