@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +95,8 @@ class XenApiServer:
         settings = self.settings
         model = Datamodel.load()
         self._failure = asyncio.get_running_loop().create_future()
-        store = await asyncio.to_thread(_open_store, settings, model)
+        with _without_collection():
+            store = await asyncio.to_thread(_open_store, settings, model)
         stack.callback(store.close)
         store.on_failure = self._fail
         users = await asyncio.to_thread(LocalUsers, settings.users)
@@ -168,6 +170,20 @@ def _loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+@contextlib.contextmanager
+def _without_collection() -> Iterator[None]:
+    """Keep the cyclic garbage collector out while the pool is loaded, and from walking it again ever after.
+
+    Records are many, live long and form no cycles; walking them doubles the time of a start.
+    """
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 def _open_store(settings: Settings, model: Datamodel) -> Store:

@@ -73,7 +73,7 @@ FieldEvent = TypedDict(
 class EventBatch(TypedDict):
     """What ``event.from`` answers."""
 
-    events: list[Event]
+    events: Sequence[Event]
     valid_ref_counts: dict[str, Annotated[int, Int32()]]
     token: str
 
@@ -219,8 +219,8 @@ class Reader:
         sequence = str(self._store.log.sequence)
         table = self._store.durable
         names = [cls.name for cls in self.call.service(Datamodel).classes.values() if cls.events]
-        records = (record for name in names for record in table.records(name) if self.interest.covers(record))
-        return self._batch([_event(event_operation.add, record, sequence) for record in records])
+        records = [record for name in names for record in table.records(name) if self.interest.covers(record)]
+        return self._batch(_Added(records, sequence))
 
     async def changes(self, since: int, seconds: float, session: Session) -> EventBatch:
         """Return what changed since a sequence number; if nothing has, wait for up to some seconds."""
@@ -253,7 +253,7 @@ class Reader:
                 events[operation].append(_event(operation, entry.record, str(sequence)))
         return [each for group in events.values() for each in group]
 
-    def _batch(self, events: list[Event]) -> EventBatch:
+    def _batch(self, events: Sequence[Event]) -> EventBatch:
         table = self._store.durable
         counts = {
             cls.name.lower(): table.count(cls.name)
@@ -261,6 +261,22 @@ class Reader:
             if cls.events and (self.interest.everything or cls.name in self.interest.classes)
         }
         return {"events": events, "valid_ref_counts": counts, "token": _token(self._store.log.sequence)}
+
+
+class _Added(Sequence[Event]):
+    """Objects as events, each made when it is read: there may be very many."""
+
+    def __init__(self, records: Sequence[Record], sequence: str) -> None:
+        self._records = records
+        self._sequence = sequence
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return _Added(self._records[index], self._sequence)
+        return _event(event_operation.add, self._records[index], self._sequence)
 
 
 def _coalesced(first: str, last: str) -> event_operation | None:

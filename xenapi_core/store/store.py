@@ -62,19 +62,19 @@ class Store:
         if journal is None:
             return 0
         loaded = {ref: (row, definition, values) for row, definition, ref, values in journal.load()}
+        for _, definition, values in loaded.values():
+            for relation in self.model.collections[definition.name]:
+                values[relation.collection] = []
         for ref, (_, definition, values) in loaded.items():
             for relation in self.model.relations[definition.name]:
                 target = values[relation.reference]
                 if target != NULL and target in loaded:
-                    collecting = loaded[target][2]
-                    members = collecting[relation.collection]
-                    if not isinstance(members, list):
-                        members = collecting[relation.collection] = []
-                    members.append(ref)
+                    loaded[target][2][relation.collection].append(ref)
         last = 0
         for ref, (row, definition, values) in loaded.items():
-            cells = tuple(tuple(value) if isinstance(value, list) else value for value in values)
-            self._table.put(Record(definition, ref, row, cells))
+            for relation in self.model.collections[definition.name]:
+                values[relation.collection] = tuple(values[relation.collection])
+            self._table.put(Record(definition, ref, row, tuple(values)))
             last = row
         return last
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,15 +25,15 @@ class MalformedError(Exception):
 
 
 class Encoder(Protocol):
-    """Writes answers, each as a sequence of bytes that need no joining."""
+    """Writes answers in pieces that need no joining."""
 
     content_type: str
 
-    def success(self, value: Any, kind: Type) -> Sequence[bytes]:
+    def success(self, value: Any, kind: Type) -> Iterable[bytes]:
         """Return the body of an answer with a value."""
 
-    def failure(self, description: Sequence[str]) -> Sequence[bytes]:
+    def failure(self, description: Sequence[str]) -> Iterable[bytes]:
         """Return the body of an answer with an error."""
 
-    def bare(self, value: Any, kind: Type) -> Sequence[bytes]:
+    def bare(self, value: Any, kind: Type) -> Iterable[bytes]:
         """Return the body of an answer to one of the protocol's own system.* messages."""

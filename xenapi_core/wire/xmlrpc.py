@@ -10,7 +10,7 @@ import base64
 import binascii
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -149,7 +149,7 @@ _SCALARS: dict[Type, Callable[[Any], str]] = {
     DATETIME: _moment,
 }
 
-Writer = Callable[[Any, list[bytes]], None]
+Writer = Callable[[Any], Iterator[bytes]]
 
 
 class Encoder:
@@ -161,7 +161,7 @@ class Encoder:
 
     content_type = CONTENT_TYPE
 
-    def __init__(self, sampled: Callable[[Record, str], Any], budget: int = 256 * 1024 * 1024) -> None:
+    def __init__(self, sampled: Callable[[Record, str], Any], budget: int = 384 * 1024 * 1024) -> None:
         self._sampled = sampled
         self._budget = budget
         self._texts: dict[Type, Callable[[Any], str]] = dict(_SCALARS)
@@ -170,24 +170,22 @@ class Encoder:
         self._fragments: OrderedDict[str, tuple[Record, bytes]] = OrderedDict()
         self._held = 0
 
-    def success(self, value: Any, kind: Type) -> list[bytes]:
-        """Return the body of an answer with a value."""
-        out = [_SUCCESS]
-        self._writer(kind)(value, out)
-        out.append(_END)
-        return out
+    def success(self, value: Any, kind: Type) -> Iterator[bytes]:
+        """Yield the body of an answer with a value."""
+        yield _SUCCESS
+        yield from self._writer(kind)(value)
+        yield _END
 
     def failure(self, description: Sequence[str]) -> list[bytes]:
         """Return the body of an answer with an error."""
         items = "".join(map(_plain, description))
         return [_FAILURE, f"<value><array><data>{items}</data></array></value>".encode(), _END]
 
-    def bare(self, value: Any, kind: Type) -> list[bytes]:
-        """Return the body of an answer that is a value without a status, as XML-RPC's own system.* messages give."""
-        out = [_ANSWER[0].encode()]
-        self._writer(kind)(value, out)
-        out.append(_ANSWER[1].encode())
-        return out
+    def bare(self, value: Any, kind: Type) -> Iterator[bytes]:
+        """Yield the body of an answer that is a value without a status, as XML-RPC's own system.* messages give."""
+        yield _ANSWER[0].encode()
+        yield from self._writer(kind)(value)
+        yield _ANSWER[1].encode()
 
     def fault(self, error: MalformedError) -> list[bytes]:
         """Return the body that tells that a request was malformed."""
@@ -203,9 +201,7 @@ class Encoder:
         """Return a value as the text of its ``value`` element; empty for void. This is the form of ``task.result``."""
         if isinstance(kind, Void):
             return ""
-        out: list[bytes] = []
-        self._writer(kind)(value, out)
-        return b"".join(out).decode()
+        return b"".join(self._writer(kind)(value)).decode()
 
     def _writer(self, kind: Type) -> Writer:
         writer = self._writers.get(kind)
@@ -214,12 +210,12 @@ class Encoder:
         return writer
 
     def _make_writer(self, kind: Type) -> Writer:
-        """Return what writes values that may hold records; other values become text in one go."""
+        """Return what writes values in pieces: a record is one, what holds no records is one."""
         if isinstance(kind, RecordType):
             return self._write_record
         if not _holds_records(kind):
             text = self._text(kind)
-            return lambda value, out: out.append(text(value).encode())
+            return lambda value: iter((text(value).encode(),))
         if isinstance(kind, Set):
             return self._set_writer(kind)
         if isinstance(kind, Map):
@@ -231,38 +227,40 @@ class Encoder:
     def _set_writer(self, kind: Set) -> Writer:
         write_item = self._writer(kind.of)
 
-        def write(value: Any, out: list[bytes]) -> None:
-            out.append(b"<value><array><data>")
+        def write(value: Any) -> Iterator[bytes]:
+            yield b"<value><array><data>"
             for item in value:
-                write_item(item, out)
-            out.append(b"</data></array></value>")
+                yield from write_item(item)
+            yield b"</data></array></value>"
 
         return write
 
     def _map_writer(self, kind: Map) -> Writer:
         write_item = self._writer(kind.value)
 
-        def write(value: Any, out: list[bytes]) -> None:
-            out.append(b"<value><struct>")
+        def write(value: Any) -> Iterator[bytes]:
+            yield b"<value><struct>"
             for key, item in value.items():
-                out.append(f"<member><name>{escaped(str(key))}</name>".encode())
-                write_item(item, out)
-                out.append(b"</member>")
-            out.append(b"</struct></value>")
+                yield f"<member><name>{escaped(str(key))}</name>".encode()
+                yield from write_item(item)
+                yield b"</member>"
+            yield b"</struct></value>"
 
         return write
 
     def _structure_writer(self, kind: Structure) -> Writer:
-        members = [(name, f"<member><name>{name}</name>".encode(), self._writer(of)) for name, of in kind.members]
+        plain = [(name, self._text(of)) for name, of in kind.members if not _holds_records(of)]
+        others = [(name, self._writer(of)) for name, of in kind.members if _holds_records(of)]
 
-        def write(value: Any, out: list[bytes]) -> None:
-            out.append(b"<value><struct>")
-            for name, start, write_member in members:
+        def write(value: Any) -> Iterator[bytes]:
+            members = "".join([_member(name, text(value[name])) for name, text in plain if name in value])
+            yield f"<value><struct>{members}".encode()
+            for name, write_member in others:
                 if name in value:
-                    out.append(start)
-                    write_member(value[name], out)
-                    out.append(b"</member>")
-            out.append(b"</struct></value>")
+                    yield f"<member><name>{name}</name>".encode()
+                    yield from write_member(value[name])
+                    yield b"</member>"
+            yield b"</struct></value>"
 
         return write
 
@@ -304,20 +302,20 @@ class Encoder:
 
         return text
 
-    def _write_record(self, record: Record, out: list[bytes]) -> None:
-        kept = self._fragments.get(record.ref)
+    def _write_record(self, record: Record) -> Iterator[bytes]:
         shape = self._shapes.get(record.cls)
-        if kept is not None and kept[0] is record and shape is not None:
-            out.append(kept[1])
+        if shape is None:
+            shape = self._shapes[record.cls] = _Shape(record, self._text)
+        kept = self._fragments.get(record.ref)
+        if kept is not None and kept[0] is record:
+            yield kept[1]
         else:
-            if shape is None:
-                shape = self._shapes[record.cls] = _Shape(record, self._text)
             fragment = shape.fragment(record)
             self._keep(record, fragment)
-            out.append(fragment)
-        for name, text in shape.sampled:
-            out.append(f"<member><name>{name}</name>{text(self._sampled(record, name))}</member>".encode())
-        out.append(b"</struct></value>")
+            yield fragment
+        if shape.sampled:
+            members = "".join([_member(name, text(self._sampled(record, name))) for name, text in shape.sampled])
+            yield f"{members}</struct></value>".encode()
 
     def _keep(self, record: Record, fragment: bytes) -> None:
         replaced = self._fragments.pop(record.ref, None)
@@ -346,15 +344,18 @@ class _Shape:
         ]
 
     def fragment(self, record: Record) -> bytes:
-        """Return the beginning of a record's struct, up to its sampled fields."""
+        """Return a record's struct; only its beginning, up to the sampled fields, if it has such."""
         values = record.values
         members = [f"{start}{text(values[position])}</member>" for position, start, text in self._members]
-        return f"<value><struct>{''.join(members)}".encode()
+        return f"<value><struct>{''.join(members)}{'' if self.sampled else '</struct></value>'}".encode()
 
 
-def _struct(members: Any) -> str:
-    inner = "".join([f"<member><name>{name}</name>{text}</member>" for name, text in members])
-    return f"<value><struct>{inner}</struct></value>"
+def _member(name: str, text: str) -> str:
+    return f"<member><name>{name}</name>{text}</member>"
+
+
+def _struct(members: Iterable[tuple[str, str]]) -> str:
+    return f"<value><struct>{''.join([_member(name, text) for name, text in members])}</struct></value>"
 
 
 def _holds_records(kind: Type) -> bool:
