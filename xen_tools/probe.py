@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pywbem
+import httpx
 
 from xen_tools.errors import CommandError
 from xenapi_client import Connection, XenApiError, XenApiUnavailable
@@ -17,6 +19,19 @@ LIMIT = 60.0
 PAUSE = 0.1
 PROBED_CLASS = "Xen_HostComputerSystem"
 """A class of the providers: that it has instances shows that the pool has been read."""
+REQUEST = (
+    '<?xml version="1.0" encoding="utf-8"?><CIM CIMVERSION="2.0" DTDVERSION="2.0">'
+    '<MESSAGE ID="1" PROTOCOLVERSION="1.0"><SIMPLEREQ><IMETHODCALL NAME="EnumerateInstanceNames">'
+    '<LOCALNAMESPACEPATH><NAMESPACE NAME="root"/><NAMESPACE NAME="cimv2"/></LOCALNAMESPACEPATH>'
+    f'<IPARAMVALUE NAME="ClassName"><CLASSNAME NAME="{PROBED_CLASS}"/></IPARAMVALUE>'
+    "</IMETHODCALL></SIMPLEREQ></MESSAGE></CIM>"
+)
+HEADERS = {
+    "Content-Type": 'application/xml; charset="utf-8"',
+    "CIMOperation": "MethodCall",
+    "CIMMethod": "EnumerateInstanceNames",
+    "CIMObject": "root/cimv2",
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +60,7 @@ async def _until_it_answers(
     while True:
         try:
             await ask(url, credentials)
-        except (XenApiError, XenApiUnavailable, pywbem.Error) as error:
+        except (XenApiError, XenApiUnavailable, httpx.HTTPError) as error:
             if asyncio.get_running_loop().time() > deadline:
                 raise CommandError(f"The door {name} at {url} does not answer as it should: {error}.") from error
             await asyncio.sleep(PAUSE)
@@ -63,13 +78,13 @@ async def _xen_api(url: str, credentials: Credentials) -> None:
 
 
 async def _cim(url: str, credentials: Credentials) -> None:
-    await asyncio.to_thread(_enumerate_hosts, url, credentials)
-
-
-def _enumerate_hosts(url: str, credentials: Credentials) -> None:
-    ca_certs = str(credentials.certificate) if url.startswith("https:") else None
-    with pywbem.WBEMConnection(
-        url, (credentials.user, credentials.password), default_namespace="root/cimv2", ca_certs=ca_certs, timeout=30
-    ) as connection:
-        if not connection.EnumerateInstanceNames(PROBED_CLASS):
-            raise pywbem.ConnectionError(f"there is no {PROBED_CLASS} yet")
+    # Not through pywbem: REQUESTS_CA_BUNDLE in the environment would replace our certificate there.
+    verify = ssl.create_default_context(cafile=credentials.certificate) if url.startswith("https:") else False
+    async with httpx.AsyncClient(
+        verify=verify, auth=httpx.BasicAuth(credentials.user, credentials.password), trust_env=False, timeout=LIMIT
+    ) as client:
+        answer = await client.post(f"{url}/cimom", content=REQUEST, headers=HEADERS)
+    answer.raise_for_status()
+    if b"<INSTANCENAME " not in answer.content:
+        error = re.search(r'<ERROR [^>]*DESCRIPTION="([^"]*)"', answer.text)
+        raise httpx.HTTPError(error[1] if error else f"it knows no {PROBED_CLASS}")
