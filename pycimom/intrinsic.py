@@ -98,7 +98,12 @@ def _object_name(reader: Reader, element: Element, what: str) -> InstanceName | 
 
 
 def _new_instance(reader: Reader, element: Element, what: str) -> tuple[CimClass, dict[str, Any]]:
-    return reader.instance(element, what)
+    try:
+        return reader.instance(element, what)
+    except CimError as error:
+        # CreateInstance has no NO_SUCH_PROPERTY.
+        status = Status.INVALID_PARAMETER if error.status is Status.NO_SUCH_PROPERTY else error.status
+        raise CimError(status, error.description) from None
 
 
 def _named_instance(

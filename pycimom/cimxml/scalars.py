@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from math import isinf, isnan
@@ -101,7 +102,8 @@ def parse(cim_type: str, text: str) -> Scalar:
     if cim_type == "boolean":
         return _parse_boolean(text)
     if cim_type in REALS:
-        return _parse_real(text)
+        value = _parse_real(text)
+        return value if cim_type == "real64" else _single_precision(value)
     if cim_type == "datetime":
         return parse_datetime(text)
     raise ValueError(f"there is no text for the type {cim_type}")
@@ -131,6 +133,13 @@ def _parse_real(text: str) -> float:
     if not _REAL.fullmatch(text):
         raise ValueError("it is not a real number")
     return float(text)
+
+
+def _single_precision(value: float) -> float:
+    try:
+        return float(struct.unpack("<f", struct.pack("<f", value))[0])
+    except OverflowError:
+        raise ValueError("it is too large for a real32") from None
 
 
 def parse_datetime(text: str) -> datetime | timedelta:

@@ -1,0 +1,104 @@
+"""Pulled enumerations, with pywbem."""
+
+from __future__ import annotations
+
+import pytest
+import pywbem
+
+
+@pytest.fixture
+def many(server, tools):
+    server.provider.put(*(tools.system(number) for number in range(10, 30)))
+    return server
+
+
+@pytest.mark.parametrize("size", [1, 3, 23, 1000])
+def test_batches_are_the_whole(many, size):
+    plain = [each["Number"] for each in many.connect().EnumerateInstances("T_System")]
+    client = many.connect(use_pull_operations=True)
+    assert [each["Number"] for each in client.IterEnumerateInstances("T_System", MaxObjectCount=size)] == plain
+    paths = list(client.IterEnumerateInstancePaths("T_System", MaxObjectCount=size))
+    assert [each.keybindings["Number"] for each in paths] == plain
+    assert {each.host for each in paths} == {"cim.example"}
+
+
+@pytest.mark.parametrize("use_pull", [True, False])
+def test_associations_with_pull_and_without(server, use_pull):
+    client = server.connect(use_pull_operations=use_pull)
+    path = pywbem.CIMInstanceName("T_Setting", {"InstanceID": "setting 1"})
+    options = {"MaxObjectCount": 1}
+    assert sorted(each["Number"] for each in client.IterAssociatorInstances(path, **options)) == [1, 3]
+    assert len(list(client.IterAssociatorInstancePaths(path, ResultClass="T_SubSystem", **options))) == 1
+    assert len(list(client.IterReferenceInstances(path, **options))) == 2
+    assert len(list(client.IterReferenceInstancePaths(path, Role="Dependent", **options))) == 2
+
+
+def test_a_session_shows_one_version(many, tools):
+    client = many.connect()
+    begun = client.OpenEnumerateInstances("T_System", MaxObjectCount=1)
+    many.provider.put(gone=tuple(tools.system(number).name for number in range(10, 30)))
+    rest = client.PullInstancesWithPath(begun.context, 1000)
+    assert len(begun.instances) + len(rest.instances) == 23
+    assert rest.eos
+
+
+def test_nothing_asked_for_keeps_the_session(many):
+    client = many.connect()
+    begun = client.OpenEnumerateInstancePaths("T_System")
+    assert (begun.paths, begun.eos) == ([], False)
+    again = client.PullInstancePaths(begun.context, 0)
+    assert (again.paths, again.eos) == ([], False)
+    client.CloseEnumeration(again.context)
+    _fails(lambda: client.PullInstancePaths(again.context, 1), pywbem.CIM_ERR_INVALID_ENUMERATION_CONTEXT)
+
+
+def test_an_empty_enumeration_ends_at_once(client):
+    begun = client.OpenEnumerateInstances("T_Lonely", MaxObjectCount=1)
+    assert (begun.instances, begun.eos) == ([], True)
+
+
+def test_a_session_belongs_to_its_user_namespace_and_kind(many):
+    client = many.connect()
+    context = client.OpenEnumerateInstances("T_System", MaxObjectCount=1).context
+    invalid = pywbem.CIM_ERR_INVALID_ENUMERATION_CONTEXT
+    _fails(lambda: many.connect("otto").PullInstancesWithPath(context, 1), invalid)
+    _fails(lambda: many.connect("otto").CloseEnumeration(context), invalid)
+    _fails(lambda: client.PullInstancesWithPath((context[0], "root/empty"), 1), invalid)
+    _fails(lambda: client.PullInstancePaths(context, 1), invalid)
+    _fails(lambda: client.PullInstances(context, 1), invalid)
+    assert len(client.PullInstancesWithPath(context, 1).instances) == 1
+
+
+def test_sessions_expire_and_are_limited(start, tools):
+    server = start(enumerations=2, enumeration_timeout=1, longest_enumeration_timeout=10)
+    server.provider.put(*(tools.system(number) for number in range(5)))
+    client = server.connect()
+    first = client.OpenEnumerateInstances("T_System").context
+    client.OpenEnumerateInstances("T_System", OperationTimeout=10)
+    _fails(lambda: client.OpenEnumerateInstances("T_System"), pywbem.CIM_ERR_SERVER_LIMITS_EXCEEDED)
+    expiries = [each for each in server.loop._scheduled if "OrderedDict" not in repr(each)]
+    assert len(expiries) >= 2
+    server.call(lambda: server.server._enumerations._sessions[first[0]].expiry._run())
+    _fails(lambda: client.PullInstancesWithPath(first, 1), pywbem.CIM_ERR_INVALID_ENUMERATION_CONTEXT)
+    assert client.OpenEnumerateInstances("T_System").context
+
+
+@pytest.mark.parametrize(
+    ("options", "status"),
+    [
+        ({"ContinueOnError": True}, pywbem.CIM_ERR_CONTINUATION_ON_ERROR_NOT_SUPPORTED),
+        ({"OperationTimeout": 100_000}, pywbem.CIM_ERR_INVALID_OPERATION_TIMEOUT),
+        ({"OperationTimeout": 0}, pywbem.CIM_ERR_INVALID_OPERATION_TIMEOUT),
+        ({"FilterQueryLanguage": "DMTF:FQL", "FilterQuery": "Number ="}, pywbem.CIM_ERR_INVALID_QUERY),
+        ({"FilterQueryLanguage": "SQL", "FilterQuery": "x"}, pywbem.CIM_ERR_QUERY_LANGUAGE_NOT_SUPPORTED),
+        ({"FilterQuery": "Number = 1"}, pywbem.CIM_ERR_INVALID_PARAMETER),
+    ],
+)
+def test_openings_that_are_refused(client, options, status):
+    _fails(lambda: client.OpenEnumerateInstances("T_System", **options), status)
+
+
+def _fails(ask, status):
+    with pytest.raises(pywbem.CIMError) as caught:
+        ask()
+    assert caught.value.status_code == status
