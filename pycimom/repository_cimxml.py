@@ -59,6 +59,9 @@ def cut_class(
         parent = qualifier.getparent()
         if parent is not None and (not include_qualifiers or (local_only and qualifier.get("PROPAGATED") == "true")):
             parent.remove(qualifier)
+    for each in result.iter():
+        if len(each) == 0 and not each.text:
+            each.text = ""  # gives it an end tag: wbemcli cannot read empty-element tags
     return result
 
 
