@@ -1,0 +1,169 @@
+"""The classes as declared, compared with what two generations of the Xen-API are known to have."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from xenapi_core.datamodel import Datamodel
+from xenapi_core.datamodel.errors import ERRORS, XenApiError
+from xenapi_core.datamodel.types import Enum, Map, Set, Type
+
+REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
+
+CLASSES = (
+    "pool",
+    "host",
+    "host_metrics",
+    "host_cpu",
+    "VM",
+    "VM_metrics",
+    "VM_guest_metrics",
+    "user",
+    "SR",
+    "PBD",
+    "VDI",
+    "VBD",
+    "VBD_metrics",
+    "VIF",
+    "VIF_metrics",
+    "network",
+    "PIF",
+    "PIF_metrics",
+    "console",
+)
+
+
+def facts(name: str) -> Any:
+    path = REFERENCE / name
+    if not path.is_file():
+        pytest.skip(f"the facts are not here: there is no {path}")
+    return json.loads(path.read_text("utf-8"))
+
+
+def normal(name: str) -> str:
+    """Return the name of a type without the word that the facts put before enumerations."""
+    return re.sub(r"\benum ", "", name)
+
+
+def enums(kind: Type) -> list[Enum]:
+    """Return the enumerations that a type speaks of."""
+    if isinstance(kind, Enum):
+        return [kind]
+    if isinstance(kind, Set):
+        return enums(kind.of)
+    if isinstance(kind, Map):
+        return [*enums(kind.key), *enums(kind.value)]
+    return []
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_fields_of_the_modern_generation(datamodel: Datamodel, name: str) -> None:
+    declared = datamodel.classes[name].fields
+    for known in facts("xenapi-modern.json")["classes"][name]["fields"]:
+        field = declared[known["name"]]
+        assert field.type.name == normal(known["type"]), field.name
+        assert field.qualifier.value == known["qualifier"], field.name
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_fields_of_the_first_generation(datamodel: Datamodel, name: str) -> None:
+    modern = {field["name"] for field in facts("xenapi-modern.json")["classes"][name]["fields"]}
+    declared = datamodel.classes[name].fields
+    for known in facts("xenapi-1.0.json")["classes"].get(name, {"fields": []})["fields"]:
+        assert known["name"] in declared
+        if known["name"] not in modern:
+            field = declared[known["name"]]
+            assert field.type.name == known["type"], field.name
+            assert field.qualifier.value == known["qualifier"], field.name
+
+
+def test_no_fields_beyond_the_facts(datamodel: Datamodel) -> None:
+    modern, first = facts("xenapi-modern.json")["classes"], facts("xenapi-1.0.json")["classes"]
+    for name in CLASSES:
+        known = {field["name"] for source in (modern, first) if name in source for field in source[name]["fields"]}
+        assert set(datamodel.classes[name].fields) == known
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_enumerations_have_all_their_words(datamodel: Datamodel, name: str) -> None:
+    modern, first = facts("xenapi-modern.json")["enums"], facts("xenapi-1.0.json")["enums"]
+    for field in datamodel.classes[name].fields.values():
+        for kind in enums(field.type):
+            words = set(modern.get(kind.name, {"values": []})["values"])
+            words |= {word["value"] for word in first.get(kind.name, [])}
+            assert {member.value for member in kind.python} == words, kind.name
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_messages_have_the_parameters_and_roles_of_the_facts(datamodel: Datamodel, name: str) -> None:
+    known = {message["name"]: message for message in facts("xenapi-modern.json")["classes"][name]["messages"]}
+    missing = [message for message in datamodel.classes[name].messages if message not in known]
+    first = {message["name"] for message in facts("xenapi-1.0.json")["classes"].get(name, {"messages": []})["messages"]}
+    assert set(missing) <= first
+    for full_name, message in datamodel.messages.items():
+        cls, _, short = full_name.partition(".")
+        if cls != name or short not in known:
+            continue
+        fact = known[short]
+        declared = [(parameter.name, parameter.type.name) for parameter in message.parameters]
+        told = [(parameter["name"], normal(parameter["type"])) for parameter in fact["params"]]
+        if not message.implicit:
+            assert declared[: len(told)] == told, full_name
+            assert message.result.name == normal(fact["result"]), full_name
+        assert message.role.label == fact["min_role"], full_name
+
+
+def test_messages_without_answers_are_not_declared(datamodel: Datamodel) -> None:
+    for name in ("VM.clone", "VM.snapshot", "host.reboot", "SR.create"):
+        assert name not in datamodel.messages
+
+
+def test_relations_of_the_facts_are_collections(datamodel: Datamodel) -> None:
+    checked = 0
+    for relation in facts("xenapi-1.0.json")["relations"]:
+        ends = [relation["a"], relation["b"]]
+        many, one = ends if relation["kind"] == "one-to-many" else reversed(ends)
+        (many_class, many_field), (one_class, one_field) = many.split("."), one.split(".")
+        if {many_class, one_class} <= set(CLASSES) and many_field in datamodel.classes[many_class].fields:
+            assert datamodel.classes[one_class].fields[one_field].opposite == (many_class, many_field)
+            checked += 1
+    assert checked >= 12
+
+
+def test_errors_have_the_parameters_of_the_facts() -> None:
+    known = {**facts("xenapi-1.0.json")["errors"], **facts("xenapi-modern.json")["errors"]}
+    told_more = {"VM_IS_TEMPLATE", "SESSION_AUTHENTICATION_FAILED"}  # the server adds what the facts' prose tells
+    for code, error in ERRORS.items():
+        assert code in known, code
+        if known[code]["params"] is not None and code not in told_more:
+            assert len(error.parameters) == len(known[code]["params"]), code
+
+
+def test_first_generation_errors_are_all_there() -> None:
+    assert set(facts("xenapi-1.0.json")["errors"]) <= set(ERRORS)
+
+
+@pytest.mark.parametrize("code", sorted(ERRORS))
+def test_every_sentence_names_only_parameters(code: str) -> None:
+    error = ERRORS[code]
+    sentence = str(XenApiError(code, *(f"<{name}>" for name in error.parameters)))
+    assert "?" not in sentence
+    assert sentence.endswith(".")
+
+
+def test_declared_errors_of_messages_are_in_the_catalogue(datamodel: Datamodel) -> None:
+    for message in datamodel.messages.values():
+        assert set(message.errors) <= set(ERRORS), message.method
+
+
+def test_everything_says_what_it_is(datamodel: Datamodel) -> None:
+    for name in CLASSES:
+        definition = datamodel.classes[name]
+        assert definition.doc
+        assert all(field.doc for field in definition.fields.values())
+        assert all(message.doc for message in definition.messages.values())
