@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +10,7 @@ import pywbem
 import structlog
 from lxml import etree
 
+from netserve.files import write_atomically
 from pycimom.mof_compiler import CompiledClasses, Progress, compile_classes
 from pycimom.mof_source import SchemaArchive, read_mof
 from pycimom.repository import Repository
@@ -86,7 +84,7 @@ def open_repository(
     if ready is None:
         ready = _compile(schema, mof, roots, whole_schema, progress)
         try:
-            _write(path, ready)
+            write_atomically(path, _header(ready) + ready)
             _prune(cache)
         except OSError as error:
             _log.warning("class cache not written", file=str(path), error=str(error))
@@ -173,20 +171,6 @@ def _read(path: Path) -> bytes | None:
         _log.warning("class cache damaged, compiling anew", file=str(path))
         return None
     return content
-
-
-def _write(path: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".classes-")  # mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(_header(content) + content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
 
 
 def _prune(cache: Path) -> None:

@@ -153,29 +153,18 @@ class IndicationService(StaticProvider):
             self._activate(changed)
 
     async def delete_instance(self, context: Context, name: InstanceName) -> None:
-        """Delete a subscription, or a filter or destination that no subscription uses (FAILED otherwise)."""
+        """Delete a subscription, or a filter or destination that no subscription uses (FAILED otherwise).
+
+        A transient destination outlives its last subscription: clients such as pywbem delete it themselves and take
+        it for an error if it is gone.
+        """
         async with self._writing:
             existing = self.existing(name)
-            if existing.class_name != rules.SUBSCRIPTION:
-                if self.view().references(rules.SUBSCRIPTION, name):
-                    raise CimError(Status.FAILED, f"{name} is used by a subscription; delete that first.")
-                await self.forget(existing)
-                await self._close_queue(name)
-                return
-            handler = self.view().instance(rules.reference(existing, "Handler"))
-            gone = [existing]
-            if handler is not None and handler.name is not None and self._is_last_of_transient(handler):
-                gone.append(handler)
-            await self.forget(*gone)
+            if self.view().references(rules.SUBSCRIPTION, name):
+                raise CimError(Status.FAILED, f"{name} is used by a subscription; delete that first.")
+            await self.forget(existing)
             self._deactivate(name.identity)
-            for each in gone[1:]:
-                if each.name is not None:
-                    await self._close_queue(each.name)
-
-    def _is_last_of_transient(self, destination: Instance) -> bool:
-        if destination.name is None or destination.get("PersistenceType") != rules.TRANSIENT:
-            return False
-        return len(self.view().references(rules.SUBSCRIPTION, destination.name, "Handler")) == 1
+            await self._close_queue(name)
 
     def _new_filter(self, instance: Instance) -> Instance:
         made = self.named(rules.with_keys(instance, rules.FILTER, self._settings.system_name))

@@ -9,6 +9,9 @@ import pytest
 
 from pycimom.repository import Repository
 from pycimom.repository_cache import open_repository
+from xen_tools.errors import CommandError
+from xen_tools.schema import obtain
+from xen_tools.settings import cache_folder, schema_file
 
 MODEL = """
 [Version("1.0"), Description("A system of the tests.")]
@@ -32,12 +35,11 @@ class Test_SubSystem : Test_System { boolean Is_Small; };
 
 @pytest.fixture(scope="session")
 def schema_archive() -> Path:
-    """The zip file of the DMTF schema: XEN_CIM_SCHEMA, or what an earlier start of the bridge brought."""
-    named = os.environ.get("XEN_CIM_SCHEMA")
-    found = [Path(named)] if named else sorted((Path.home() / ".cache" / "xen-cim").glob("**/cim_schema_*.zip"))
-    if not found:
-        pytest.skip("there is no DMTF schema; `xen-cim schema` fetches it")
-    return found[-1]
+    """The zip file of the DMTF schema, as a first start of the bridge gets it."""
+    try:
+        return obtain(cache_folder(os.environ), schema_file(os.environ))
+    except CommandError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
