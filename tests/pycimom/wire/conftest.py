@@ -291,6 +291,7 @@ class Tools:
     envelope: Callable[..., str] = envelope
     headers: Callable[..., dict[str, str]] = headers
     basic: Callable[[str, str], str] = basic
+    named: Callable[..., Instance] = named
     system: Callable[..., Instance] = system
     setting: Callable[..., Instance] = setting
     link: Callable[..., Instance] = link
