@@ -15,6 +15,8 @@ import pytest
 import pywbem
 
 from cim_provider import CimError, Context, Indication, Instance, InstanceName, Principal, Status
+from netserve import certificates
+from netserve.doors import Tls
 from pycimom.indications import DeliverySettings, IndicationService, IndicationSettings
 from pycimom.indications.destinations import DestinationPolicy
 from pycimom.repository import Repository
@@ -626,3 +628,41 @@ class TestExchange:
             async with RawListener([moved, GOOD]) as listener:
                 assert await self.identifiers(rig, listener, 2) == ["a", "b"]
             assert elsewhere.connections == 0
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
+    return certificates.ensure(tmp_path_factory.mktemp("tls"), ["localhost", "127.0.0.1"])
+
+
+class TestTls:
+    @staticmethod
+    def context(tls: Tls) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls.certificate, tls.key)
+        return context
+
+    @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+    async def test_a_listener_with_a_certificate_that_is_known(self, rig: Rig, tls: Tls, host: str):
+        async with RawListener([GOOD], self.context(tls)) as listener:
+            service = await rig.start(delivery=DeliverySettings(authorities=tls.certificate, timeout=5))
+            await subscription(service, f"https://{host}:{listener.port}", ALL)
+            rig.source.emit(change(3, 2))
+            headers, _ = await listener.next()
+            assert headers["host"] == f"{host}:{listener.port}"
+
+    async def test_a_listener_with_a_certificate_that_is_not_gets_nothing(self, rig: Rig, tls: Tls):
+        async with RawListener([GOOD], self.context(tls)) as listener:
+            service = await rig.start()
+            await subscription(service, f"https://localhost:{listener.port}", ALL)
+            rig.source.emit(change(3, 2))
+            seconds, _ = await rig.pauses.next()
+            assert seconds == 30
+            assert listener.requests.empty()
+
+    async def test_unless_the_settings_say_so(self, rig: Rig, tls: Tls):
+        async with RawListener([GOOD], self.context(tls)) as listener:
+            service = await rig.start(delivery=DeliverySettings(verify=False, timeout=5))
+            await subscription(service, f"https://localhost:{listener.port}", ALL)
+            rig.source.emit(change(3, 2))
+            await listener.next()
