@@ -16,6 +16,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 MOST_HOSTS = 64
 MOST_VMS = 100_000
+MOST_DISKS, MOST_NICS = 16, 7
+"""Per VM."""
 
 KINDS = ("pv", "pvh", "hvm")
 FIRMWARES = ("bios", "uefi")
@@ -231,9 +233,9 @@ def _problems(scenario: Scenario) -> list[tuple[str, str]]:
             "has to be an IPv4 network with room for the hosts",
         )
     expect(
-        sum(network.management for network in scenario.networks if network.device) == 1,
+        [bool(network.device and network.subnet) for network in scenario.networks if network.management] == [True],
         "networks",
-        "has to have exactly one network with a device and management = true",
+        "has to have exactly one network with a device, a subnet and management = true",
     )
     expect(
         [store.shared for store in scenario.storage if store.default] == [True],
@@ -253,6 +255,8 @@ def _problems(scenario: Scenario) -> list[tuple[str, str]]:
     for number, state in enumerate(vms.states):
         expect(state in STATES, f"vms.states[{number}]", f"has to be one of {', '.join(STATES)}")
     expect(bool(vms.states), "vms.states", "has to have at least one")
+    expect(len(vms.disks_gib) <= MOST_DISKS, "vms.disks_gib", f"has to have at most {MOST_DISKS} disks")
+    expect(len(vms.networks) <= MOST_NICS, "vms.networks", f"has to have at most {MOST_NICS} networks")
     for number, size in enumerate(vms.disks_gib):
         expect(size > 0, f"vms.disks_gib[{number}]", "has to be more than 0")
     for number, name in enumerate(vms.networks):
