@@ -52,7 +52,11 @@ class InstanceStore:
     """Instances by namespace in one SQLite file (WAL, mode 0600). Its methods block; call them in a thread."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create the file. OSError or sqlite3.Error if that fails, ValueError if a newer version wrote it."""
+        """Open or create the file and its folder.
+
+        OSError or sqlite3.Error if that fails, ValueError if a newer version wrote it.
+        """
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._connection.execute("pragma journal_mode = wal")

@@ -61,7 +61,7 @@ class TestStore:
         assert embedded.name == name
 
     def test_the_file_is_private_and_has_a_format(self, tmp_path: Path):
-        path = tmp_path / "instances.db"
+        path = tmp_path / "folder" / "instances.db"
         InstanceStore(path).close()
         assert path.stat().st_mode & 0o777 == 0o600
         with sqlite3.connect(path) as connection:
