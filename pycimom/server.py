@@ -43,7 +43,7 @@ class Settings:
     """The name of this server, in instance paths and as the system of its own services."""
     version: str = "0.1.0"
     state: Path | None = None
-    """The folder for subscriptions; without it clients can make none."""
+    """The folder for subscriptions, made if needed; without it clients can make none."""
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     destinations: DestinationPolicy = field(default_factory=DestinationPolicy)
     realm: str = "pycimom"
@@ -82,6 +82,7 @@ class CimServer:
         identity = ServerIdentity(settings.host, settings.version, INTEROP_NAMESPACE)
         self.broker.register(Registration(InteropProvider(repository, identity), (INTEROP_NAMESPACE,)))
         if settings.state is not None:
+            settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._store = InstanceStore(settings.state / "instances.sqlite")
             indications = IndicationService(
                 repository,

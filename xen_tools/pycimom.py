@@ -80,6 +80,7 @@ def _settings(arguments: argparse.Namespace, tls: Tls) -> Settings:
             Door("cim-http", arguments.host, arguments.http, authentication="xen-api"),
             Door("cim-https", arguments.host, arguments.https, tls=tls, authentication="xen-api"),
         ],
+        state=arguments.state,
     )
 
 
