@@ -1,0 +1,179 @@
+"""Who is let in, for how long, and at what cost."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from cim_provider import CimError, Status
+from xen_providers import access
+from xen_providers.access import XenApiAuthenticator
+
+NAME, PASSWORD = "operator", "operator's password"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def authenticator(pool, clock):
+    authenticator = XenApiAuthenticator(pool.url("http"), clock=clock)
+    await authenticator.start()
+    yield authenticator
+    await authenticator.stop()
+
+
+@pytest.fixture
+def sessions(pool, monkeypatch):
+    """Names of those who log in, in order; the random ones are called nobody."""
+    from xenapi_client import Connection
+
+    logins: list[str] = []
+    login = Connection.login
+
+    async def counted(self, *args, **options):
+        if not self.user.startswith("nobody-"):
+            logins.append(self.user)
+        return await login(self, *args, **options)
+
+    monkeypatch.setattr(Connection, "login", counted)
+    return logins
+
+
+async def refusal(authenticator, user, password) -> CimError:
+    with pytest.raises(CimError) as refused:
+        await authenticator.authenticate(user, password)
+    return refused.value
+
+
+async def test_a_right_pair_is_let_in_under_its_own_session(authenticator):
+    principal = await authenticator.authenticate(NAME, PASSWORD)
+    assert principal.name == NAME
+    assert await principal.call("VM.get_all")
+
+
+@pytest.mark.parametrize(
+    ("user", "password"),
+    [
+        (NAME, "wrong"),
+        (NAME, ""),
+        ("", ""),
+        ("nobody", PASSWORD),
+        (NAME, "x" * 5000),
+        ("x" * 5000, PASSWORD),
+        ("a\x00", "b"),
+    ],
+)
+async def test_a_wrong_pair_is_refused_without_a_hint(authenticator, user, password):
+    error = await refusal(authenticator, user, password)
+    assert error.status is Status.ACCESS_DENIED
+    assert error.description == access.REFUSED
+
+
+async def test_a_verified_pair_is_remembered_for_a_minute(authenticator, clock, sessions):
+    first = await authenticator.connection(NAME, PASSWORD)
+    clock.now = 59.0
+    assert await authenticator.connection(NAME, PASSWORD) is first
+    assert sessions == [NAME]
+    clock.now = 61.0
+    assert await authenticator.connection(NAME, PASSWORD) is first, "one session a user"
+    assert sessions == [NAME, NAME]
+
+
+async def test_requests_that_come_together_share_one_login(authenticator, sessions):
+    found = await asyncio.gather(*(authenticator.connection(NAME, PASSWORD) for _ in range(10)))
+    assert len(set(map(id, found))) == 1
+    assert sessions == [NAME]
+
+
+async def test_one_who_gives_up_does_not_take_the_login_from_others(authenticator):
+    impatient = asyncio.create_task(authenticator.authenticate(NAME, PASSWORD))
+    patient = asyncio.create_task(authenticator.authenticate(NAME, PASSWORD))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    assert (await patient).name == NAME
+
+
+async def test_a_failure_is_never_remembered(authenticator, sessions):
+    await refusal(authenticator, NAME, "wrong")
+    await refusal(authenticator, NAME, "wrong")
+    assert (await authenticator.authenticate(NAME, PASSWORD)).name == NAME
+    await refusal(authenticator, NAME, "wrong")
+    assert sessions == [NAME] * 4
+
+
+async def test_a_changed_password_ends_the_old_pair(authenticator, xen):
+    principal = await authenticator.authenticate(NAME, PASSWORD)
+    await principal.call("session.change_password", PASSWORD, "another one")
+    try:
+        renewed = await authenticator.authenticate(NAME, "another one")
+        assert await renewed.call("VM.get_all")
+        assert (await refusal(authenticator, NAME, PASSWORD)).status is Status.ACCESS_DENIED
+    finally:
+        await renewed.call("session.change_password", "another one", PASSWORD)
+
+
+async def test_a_session_that_ended_is_replaced_within_a_request(authenticator, pool, sessions):
+    principal = await authenticator.authenticate(NAME, PASSWORD)
+    await pool.stop()
+    await pool.start()
+    assert await principal.call("VM.get_all")
+    assert sessions == [NAME, NAME]
+
+
+async def test_a_door_that_checks_nothing_lets_nobody_in(pool):
+    authenticator = XenApiAuthenticator(pool.url("open"))
+    await authenticator.start()
+    for _ in range(2):
+        error = await refusal(authenticator, NAME, PASSWORD)
+        assert error.status is Status.ACCESS_DENIED
+        assert "without checking passwords" in error.description
+    await authenticator.stop()
+
+
+async def test_the_door_is_tried_again_after_the_server_was_away(authenticator, pool, monkeypatch):
+    await authenticator.authenticate(NAME, PASSWORD)
+    await pool.stop()
+    error = await refusal(authenticator, "reader", "reader's password")
+    assert error.status is Status.FAILED
+    assert "cannot be reached" in error.description
+    monkeypatch.setattr(authenticator, "_endpoint", pool.url("open"))  # it came back as somebody else
+    await pool.start()
+    assert "without checking" in (await refusal(authenticator, "reader", "reader's password")).description
+
+
+async def test_an_absent_server_does_not_stop_a_start(pool):
+    await pool.stop()
+    authenticator = XenApiAuthenticator(pool.url("http"))
+    await authenticator.start()
+    assert (await refusal(authenticator, NAME, PASSWORD)).status is Status.FAILED
+    await pool.start()
+    assert (await authenticator.authenticate(NAME, PASSWORD)).name == NAME
+    await authenticator.stop()
+
+
+async def test_users_are_bounded(authenticator, monkeypatch, sessions):
+    monkeypatch.setattr(access, "USERS", 2)
+    for user in ["operator", "reader", "operator", "root", "operator"]:
+        await authenticator.authenticate(user, f"{user}'s password")
+    assert sessions == ["operator", "reader", "root"]
+    await authenticator.authenticate("reader", "reader's password")
+    assert sessions[-1] == "reader", "who was away longest was logged out"
+
+
+async def test_passwords_show_nowhere(authenticator, caplog):
+    principal = await authenticator.authenticate(NAME, PASSWORD)
+    connection = await authenticator.connection(NAME, PASSWORD)
+    kept = f"{principal!r} {vars(authenticator)} {authenticator._verified} {vars(connection)} {caplog.text}"
+    assert PASSWORD not in kept

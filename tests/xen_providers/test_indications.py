@@ -1,0 +1,158 @@
+"""Lifecycle indications from a real pool: one for each change that shows, none for what does not."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from cim_provider import Indication
+
+KINDS = ["Xen_ComputerSystemCreation", "Xen_ComputerSystemDeletion", "Xen_ComputerSystemModification"]
+
+
+@pytest.fixture
+def told(provider):
+    """What a watcher of all three classes is told."""
+    told: list[Indication] = []
+    end = provider.watch(KINDS, told.append)
+    yield told
+    end()
+
+
+@pytest.fixture
+def all_seen(xen, provider):
+    """Wait until the provider has seen all that happened so far."""
+
+    async def all_seen() -> None:
+        (pool,) = await xen.call("pool.get_all")
+        token = await xen.call("event.inject", "pool", pool)
+        assert await provider._inventory.wait_beyond(token, 5)
+
+    return all_seen
+
+
+def change(indication: Indication, name: str):
+    return tuple(indication.instance.get(each).get(name) for each in ("PreviousInstance", "SourceInstance"))
+
+
+async def test_a_start_is_one_modification(told, xen, halted, all_seen, system_name):
+    before = datetime.now(UTC)
+    await xen.call("VM.start", halted, False, False)
+    await all_seen()
+    (indication,) = told
+    assert indication.class_name == "Xen_ComputerSystemModification"
+    assert change(indication, "EnabledState") == (3, 2)
+    previous, current = change(indication, "TimeOfLastStateChange")
+    assert previous is None
+    assert before <= current <= datetime.now(UTC) + timedelta(seconds=1)
+    assert indication.instance.get("IndicationTime") == current
+    assert indication.instance.get("IndicationIdentifier")
+    name = await system_name(halted)
+    assert indication.instance.get("SourceInstance").name == name
+    path = f'root/cimv2:Xen_ComputerSystem.CreationClassName="Xen_ComputerSystem",Name="{name.get("Name")}"'
+    assert indication.instance.get("SourceInstanceModelPath") == path
+
+
+@pytest.mark.parametrize(
+    ("way", "states"),
+    [
+        (["pause", "unpause"], [(2, 9), (9, 2)]),
+        (["suspend", "resume"], [(2, 6), (6, 2)]),
+        (["hard_shutdown"], [(2, 3)]),
+        (["clean_shutdown"], [(2, 3)]),
+        (["hard_reboot", "clean_reboot"], []),
+    ],
+)
+async def test_each_change_of_state_is_one_modification(told, xen, halted, all_seen, way, states):
+    await xen.call("VM.start", halted, False, False)
+    await all_seen()
+    told.clear()
+    for message in way:
+        await xen.call(f"VM.{message}", halted, *((False, False) if message == "resume" else ()))
+        await all_seen()
+    assert [
+        change(each, "EnabledState")
+        for each in told
+        if change(each, "EnabledState")[0] != change(each, "EnabledState")[1]
+    ] == states
+    assert len(told) == len(states)
+
+
+async def test_what_does_not_show_is_not_told(told, xen, halted, all_seen):
+    await xen.call("VM.set_user_version", halted, 7)
+    await xen.call("VM.add_to_other_config", halted, "note", "x")
+    metrics = await xen.call("VM.get_metrics", halted)
+    await xen.call("VM_metrics.set_other_config", metrics, {"a": "b"})
+    await xen.call("event.inject", "VM", halted)
+    await all_seen()
+    assert told == []
+
+
+async def test_a_rename_and_back_is_told_twice(told, xen, halted, all_seen):
+    name = await xen.call("VM.get_name_label", halted)
+    for label in ["another", name]:
+        await xen.call("VM.set_name_label", halted, label)
+        await all_seen()
+    assert [change(each, "ElementName") for each in told] == [(name, "another"), ("another", name)]
+
+
+async def test_coming_and_going(told, xen, halted, all_seen):
+    uuid = await xen.call("VM.get_uuid", halted)
+    await xen.call("VM.destroy", halted)
+    await all_seen()
+    (deletion,) = told
+    assert deletion.class_name == "Xen_ComputerSystemDeletion"
+    assert deletion.instance.get("SourceInstance").get("Name") == uuid
+    assert deletion.instance.get("PreviousInstance") is None
+
+
+async def test_becoming_a_template_is_going(told, xen, halted, all_seen):
+    await xen.call("VM.set_is_a_template", halted, True)
+    await all_seen()
+    await xen.call("VM.set_is_a_template", halted, False)
+    await all_seen()
+    assert [each.class_name for each in told] == ["Xen_ComputerSystemDeletion", "Xen_ComputerSystemCreation"]
+
+
+async def test_only_what_is_watched_is_told(provider, xen, halted, all_seen):
+    told: list[Indication] = []
+    end = provider.watch(["xen_computersystemdeletion"], told.append)
+    await xen.call("VM.start", halted, False, False)
+    await all_seen()
+    assert told == []
+    end()
+    end()
+    await xen.call("VM.hard_shutdown", halted)
+    await xen.call("VM.destroy", halted)
+    await all_seen()
+    assert told == []
+
+
+async def test_a_sink_that_fails_harms_no_other(provider, told, xen, halted, all_seen):
+    def fail(_indication):
+        raise RuntimeError("sink")
+
+    provider.watch(KINDS, fail)
+    await xen.call("VM.start", halted, False, False)
+    await all_seen()
+    assert len(told) == 1
+
+
+async def test_what_happened_while_the_server_was_away_is_told_once(
+    pool, provider, told, xen, halted, until, system_name
+):
+    name = await system_name(halted)
+    await xen.call("VM.set_name_label", halted, "first")
+    await until(lambda view: view.instance(name).get("ElementName") == "first")
+    told.clear()
+    view = provider.view()
+    await pool.stop()
+    assert provider.view() is view, "served meanwhile"
+    await pool.start()
+    await xen.call("VM.set_name_label", halted, "second")
+    await until(lambda view: view.instance(name).get("ElementName") == "second")
+    assert [change(each, "ElementName") for each in told] == [("first", "second")]
+    assert provider.view().instances("Xen_HostComputerSystem") is view.instances("Xen_HostComputerSystem")
+    await asyncio.sleep(0)

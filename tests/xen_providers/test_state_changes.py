@@ -1,0 +1,169 @@
+"""RequestStateChange and its jobs, on a real pool."""
+
+from __future__ import annotations
+
+import pytest
+
+from cim_provider import CimError, Context, InstanceName, Principal, Status
+from xenapi_client import XenApiError
+
+RUNNING, COMPLETED, EXCEPTION = 4, 7, 10
+
+
+@pytest.fixture
+def request_state(provider, context, until):
+    """Request a state and return the job's instance once it has ended."""
+
+    async def request_state(name: InstanceName, state: object):
+        result = await provider.invoke_method(context, name, "RequestStateChange", {"RequestedState": state})
+        assert result.value == 4096
+        job = result.outputs["Job"]
+        assert provider.view().instance(job) is not None, "the job can be read as soon as the method has answered"
+        assert job.class_name == "Xen_SystemStateChangeJob"
+        await until(lambda view: view.instance(job).get("JobState") != RUNNING)
+        return provider.view().instance(job)
+
+    return request_state
+
+
+async def test_a_start_is_a_job_that_completes(provider, xen, context, halted, system_name, until):
+    name = await system_name(halted)
+    states = []
+    result = await provider.invoke_method(context, name, "requeststatechange", {"REQUESTEDSTATE": 2})
+    job = result.outputs["Job"]
+    states.append(provider.view().instance(job).get("JobState"))
+    await until(lambda view: view.instance(job).get("JobState") == COMPLETED)
+    assert states[0] in (RUNNING, COMPLETED)
+    found = provider.view().instance(job)
+    assert found.get("PercentComplete") == 100
+    assert found.get("OperationalStatus") == [17, 2]
+    assert found.get("ErrorCode") is None
+    assert found.get("StartTime") <= found.get("TimeOfLastStateChange")
+    assert provider.view().instance(name).get("EnabledState") == 2
+    assert await xen.call("VM.get_power_state", halted) == "Running"
+    (pair,) = provider.view().references("Xen_ComputerSystemAffectedJobElement", name)
+    assert pair.properties == {"AffectedElement": name, "AffectingElement": job}
+    assert list(provider.view().references("Xen_ComputerSystemAffectedJobElement", job)) == [pair]
+
+
+async def test_every_state_can_be_reached(xen, request_state, halted, system_name):
+    name = await system_name(halted)
+    way = [
+        (2, "Running"),
+        (9, "Paused"),
+        (2, "Running"),
+        (6, "Suspended"),
+        (2, "Running"),
+        (10, "Running"),
+        (11, "Running"),
+        (32769, "Running"),
+        (3, "Halted"),
+        ("2", "Running"),
+        (9, "Paused"),
+        (4, "Halted"),
+        (2, "Running"),
+        (32768, "Halted"),
+    ]
+    for state, power_state in way:
+        job = await request_state(name, state)
+        assert job.get("JobState") == COMPLETED, (state, job.get("ErrorDescription"))
+        assert await xen.call("VM.get_power_state", halted) == power_state
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [(3, 4097), (4, 4097), (6, 4097), (9, 4097), (10, 4097), (7, 4097), (8, 4097), (1, 4097), (11, 4), (32768, 4)],
+)
+async def test_a_wrong_transition_is_a_job_that_fails(xen, request_state, halted, system_name, state, code):
+    job = await request_state(await system_name(halted), state)
+    assert job.get("JobState") == EXCEPTION
+    assert job.get("ErrorCode") == code
+    assert job.get("ErrorDescription")
+    assert job.get("OperationalStatus") == [17, 6]
+    assert await xen.call("VM.get_power_state", halted) == "Halted"
+
+
+@pytest.mark.parametrize("state", [None, "", "two", -1, 65536, 2.0, True, [2]])
+async def test_no_state_is_an_invalid_parameter(provider, context, halted, system_name, state):
+    result = await provider.invoke_method(
+        context, await system_name(halted), "RequestStateChange", {"RequestedState": state}
+    )
+    assert (result.value, result.outputs) == (5, {})
+
+
+async def test_hosts_are_enabled_and_disabled(provider, xen, request_state, until):
+    host = provider.view().instances("Xen_HostComputerSystem")[0]
+    (ref,) = await xen.call("host.get_by_name_label", host.get("ElementName"))
+    for state, enabled, shown in [(3, False, 6), (2, True, 2)]:
+        job = await request_state(host.name, state)
+        assert job.get("JobState") == COMPLETED
+        assert await xen.call("host.get_enabled", ref) is enabled
+        await until(lambda view, shown=shown: view.instance(host.name).get("EnabledState") == shown)
+        assert state not in provider.view().instance(host.name).get("AvailableRequestedStates")
+    assert len(provider.view().references("Xen_HostComputerSystemAffectedJobElement", host.name)) == 2
+
+
+async def test_the_call_is_the_callers_own(provider, context_of, halted, system_name, until):
+    name = await system_name(halted)
+    with pytest.raises(CimError) as denied:
+        await provider.invoke_method(await context_of("reader"), name, "RequestStateChange", {"RequestedState": 2})
+    assert denied.value.status is Status.ACCESS_DENIED
+    result = await provider.invoke_method(
+        await context_of("operator"), name, "RequestStateChange", {"RequestedState": 2}
+    )
+    await until(lambda view: view.instance(result.outputs["Job"]).get("JobState") == COMPLETED)
+
+
+async def test_who_has_no_session_may_nothing(provider, halted, system_name):
+    context = Context(Principal("somebody"), "root/cimv2")
+    with pytest.raises(CimError) as denied:
+        await provider.invoke_method(context, await system_name(halted), "RequestStateChange", {"RequestedState": 2})
+    assert denied.value.status is Status.ACCESS_DENIED
+
+
+async def test_unknown_things_are_not_found(provider, context, halted, system_name):
+    name = await system_name(halted)
+    nobody = InstanceName("Xen_ComputerSystem", (("CreationClassName", "Xen_ComputerSystem"), ("Name", "nobody")))
+    for target, method, status in [
+        (nobody, "RequestStateChange", Status.NOT_FOUND),
+        (InstanceName("Xen_Carpet", ()), "RequestStateChange", Status.NOT_FOUND),
+        (name, "Levitate", Status.METHOD_NOT_AVAILABLE),
+    ]:
+        with pytest.raises(CimError) as refused:
+            await provider.invoke_method(context, target, method, {"RequestedState": 2})
+        assert refused.value.status is status
+
+
+class TestDeletingJobs:
+    """DeleteInstance takes a job away with its task, and nothing else."""
+
+    async def test_a_job_goes_with_its_task(self, provider, xen, context, request_state, halted, system_name):
+        job = await request_state(await system_name(halted), 2)
+        uuid = job.get("InstanceID").removeprefix("Xen:")
+        task = await xen.call("task.get_by_uuid", uuid)
+        await provider.delete_instance(context, job.name)
+        assert provider.view().instance(job.name) is None
+        with pytest.raises(XenApiError, match="HANDLE_INVALID"):
+            await xen.call("task.get_record", task)
+        with pytest.raises(CimError) as gone:
+            await provider.delete_instance(context, job.name)
+        assert gone.value.status is Status.NOT_FOUND
+
+    async def test_somebody_elses_job_stays(self, provider, context_of, request_state, halted, system_name):
+        job = await request_state(await system_name(halted), 2)
+        with pytest.raises(CimError) as denied:
+            await provider.delete_instance(await context_of("operator"), job.name)
+        assert denied.value.status is Status.ACCESS_DENIED
+        assert provider.view().instance(job.name) is job
+
+    async def test_a_system_cannot_be_deleted(self, provider, context, halted, system_name):
+        with pytest.raises(CimError) as refused:
+            await provider.delete_instance(context, await system_name(halted))
+        assert refused.value.status is Status.NOT_SUPPORTED
+
+
+async def test_tasks_of_others_are_no_jobs(provider, xen, halted, until, system_name):
+    name = await system_name(halted)
+    await xen.call("Async.VM.start", halted, False, False)
+    await until(lambda view: view.instance(name).get("EnabledState") == 2)
+    assert provider.view().instances("Xen_SystemStateChangeJob") == ()
