@@ -9,7 +9,7 @@ import structlog
 from cim_provider import CimError, Context, InstanceName, Principal, Status, Value
 from pycimom.cimxml import responses
 from pycimom.cimxml.reading import Reader
-from pycimom.cimxml.requests import BadMessageError, Call, Target
+from pycimom.cimxml.requests import BadMessageError, Call, Element, Target
 from pycimom.intrinsic import INTRINSIC, Services
 from pycimom.repository import CimClass, CimMethod
 
@@ -110,9 +110,14 @@ def _object_of(call: Call) -> str:
         if element is not None and element.tag == "VALUE.NAMEDINSTANCE" and len(element):
             element = element[0]
         what = (element.get("CLASSNAME") if element is not None else None) or ""
-    keys = ""
-    if element is not None and element.tag == "INSTANCENAME":
-        keys = ",".join(
-            f'{each.get("NAME")}="{each[0].text or ""}"' for each in element if each.tag == "KEYBINDING" and len(each)
-        )
-    return f"{call.namespace}:{what}{'.' if keys else ''}{keys}"
+    return f"{call.namespace}:{_path(element) if element is not None and element.tag == 'INSTANCENAME' else what}"
+
+
+def _path(name: Element) -> str:
+    """Return an INSTANCENAME as text."""
+    keys = []
+    for binding in name:
+        inner = next(binding.iter("INSTANCENAME"), None)
+        value = _path(inner) if inner is not None else f'"{next((each.text for each in binding), None) or ""}"'
+        keys.append(f"{binding.get('NAME') or ''}={value}")
+    return f"{name.get('CLASSNAME')}.{','.join(keys)}"

@@ -9,7 +9,7 @@ from functools import lru_cache
 from lxml import etree
 
 from cim_provider import CimError, Status
-from pycimom.repository_cimxml import cut_class, read_class
+from pycimom.repository_cimxml import cut_class, qualifier_declaration, read_class
 from pycimom.repository_model import CimClass, CimMethod, CimParameter, CimProperty
 
 __all__ = ["CimClass", "CimMethod", "CimParameter", "CimProperty", "NamespaceClasses", "Repository"]
@@ -51,7 +51,7 @@ class Repository:
         namespaces: Mapping[str, Collection[str]],
     ) -> None:
         """Build the indexes from resolved CLASS elements (superclasses first), qualifiers and names by namespace."""
-        self._qualifiers = {each.attrib["NAME"].lower(): etree.tostring(each) for each in qualifiers}
+        self._qualifiers = {each.attrib["NAME"].lower(): qualifier_declaration(each) for each in qualifiers}
         self._elements: dict[str, etree._Element] = {}
         read: dict[str, CimClass] = {}
         for element in classes:

@@ -12,6 +12,7 @@ from pycimom.repository_model import CimClass, CimMethod, CimParameter, CimPrope
 
 _PROPERTIES = ("PROPERTY", "PROPERTY.ARRAY", "PROPERTY.REFERENCE")
 _PARAMETERS = ("PARAMETER", "PARAMETER.ARRAY", "PARAMETER.REFERENCE", "PARAMETER.REFARRAY")
+_SCOPES = ("CLASS", "ASSOCIATION", "REFERENCE", "PROPERTY", "METHOD", "PARAMETER", "INDICATION")
 _INTEGERS = frozenset(f"{sign}int{bits}" for sign in "us" for bits in (8, 16, 32, 64))
 
 
@@ -63,6 +64,16 @@ def cut_class(
         if len(each) == 0 and not each.text:
             each.text = ""  # gives it an end tag: wbemcli cannot read empty-element tags
     return result
+
+
+def qualifier_declaration(element: etree._Element) -> bytes:
+    """Return a QUALIFIER.DECLARATION as it is sent: SCOPE has no attribute ANY in DSP0203, but pywbem writes one."""
+    result = deepcopy(element)
+    for scope in result.iter("SCOPE"):
+        everywhere = scope.attrib.pop("ANY", "false")
+        if everywhere == "true":
+            scope.attrib.update(dict.fromkeys(_SCOPES, "true"))
+    return etree.tostring(result, encoding="utf-8")
 
 
 def _read_property(element: etree._Element) -> CimProperty:

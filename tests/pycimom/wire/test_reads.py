@@ -156,6 +156,8 @@ def test_classes(client):
     assert found.superclass == "T_System"
     assert {"Caption", "Extra"} <= set(found.properties)
     assert client.GetQualifier("description").name == "Description"
+    assert client.GetQualifier("Key").scopes["PROPERTY"] is True
+    assert {"Key", "Abstract"} <= {each.name for each in client.EnumerateQualifiers()}
 
 
 def test_associations_of_classes(client):
