@@ -66,8 +66,8 @@ class Connection:
     async def call(self, method: str, *parameters: object, within: float | None = None) -> Any:
         """Call e.g. ``VM.start`` with the parameters that follow the session; log in first if need be.
 
-        ``within`` is the time that the answer may take, in seconds; it replaces the connection's own. Raises XenApiError if the server refuses,
-        XenApiUnavailable if there is no sensible answer.
+        ``within`` is the time that the answer may take, in seconds; it replaces the connection's own. Raises
+        XenApiError if the server refuses, XenApiUnavailable if there is no sensible answer.
         """
         session = self._session or await self.login()
         try:

@@ -156,9 +156,9 @@ class XenApiAuthenticator:
             self._door_checked = False
             await connection.close()
             raise CimError(Status.FAILED, str(error)) from None
-        except XenApiError as error:
+        except (XenApiError, ValueError) as error:  # ValueError: what cannot be sent is nobody's name or password
             await connection.close()
-            log.info("login_refused", user=user, code=error.code)
+            log.info("login_refused", user=user, code=getattr(error, "code", "NO_XML_CHARACTERS"))
             raise CimError(Status.ACCESS_DENIED, REFUSED) from None
         return connection
 

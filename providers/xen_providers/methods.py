@@ -68,6 +68,8 @@ class Call:
             raise CimError(Status.ACCESS_DENIED, f"{self.principal.name} has no Xen-API session.")
         try:
             return await self.principal.call(method, *parameters)
+        except ValueError as error:
+            raise CimError(Status.INVALID_PARAMETER, str(error)) from None
         except (XenApiError, XenApiUnavailable) as error:
             raise cim_error(error) from None
 

@@ -9,6 +9,8 @@ from xen_providers.expressions import Expression, computed, constant
 
 REFERENCES: Mapping[str, Mapping[str, str]] = {
     "VM": {
+        "VBDs": "VBD",
+        "VIFs": "VIF",
         "affinity": "host",
         "children": "VM",
         "guest_metrics": "VM_guest_metrics",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from xen_providers.conversions import in_table, moment, pairs, uri, words, xen_id
@@ -133,6 +133,15 @@ def _tools_are_running(power_state: str | None, allowed: Collection[str] | None,
     return "clean_shutdown" in settled_operations(power_state, allowed, current)
 
 
+def _free(slots: int) -> Callable[[Sequence[str]], str]:
+    """Return a conversion of the device numbers that are taken into those that are free, separated by commas."""
+    numbers = [str(number) for number in range(slots)]
+    return lambda taken: ",".join(number for number in numbers if number not in taken)
+
+
+DISKS, NICS = 16, 7
+"""How many devices of a kind a VM can have; VM.get_allowed_VBD_devices and get_allowed_VIF_devices know no more."""
+
 NONE, RESTART_IF_ACTIVE, TURN_OFF, RESTART = 2, 3, 2, 3
 STARTUP_ACTION = {"destroy": NONE, "restart": RESTART_IF_ACTIVE}
 SHUTDOWN_ACTION = {"destroy": TURN_OFF}
@@ -183,6 +192,8 @@ COMPUTER_SYSTEM_SETTING_DATA = MappedClass(
         "StartTime": datetime_("metrics.start_time", moment),
         "Host": string("resident_on.uuid"),
         "HostAffinity": string("affinity.uuid"),
+        "AvailableBlockDeviceSlots": string("VBDs.userdevice", _free(DISKS)),
+        "AvailableNetworkInterfaceSlots": string("VIFs.device", _free(NICS)),
         "Xen_Tools_AreRunning": boolean(
             computed(_tools_are_running, "power_state", "allowed_operations", "current_operations")
         ),

@@ -28,7 +28,9 @@ NAME = InstanceName("Xen_Counter", (("InstanceID", "1"),))
 class Counter(Provider):
     """Counts; its only thread is its loop's."""
 
-    declarations = {}
+    @property
+    def declarations(self):
+        return {}
 
     def __init__(self) -> None:
         self.count = 0

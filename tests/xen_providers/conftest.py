@@ -59,7 +59,7 @@ def users(tmp_path_factory) -> Path:
 @pytest.fixture
 async def pool(users) -> AsyncIterator[Pool]:
     folder = Path(tempfile.mkdtemp(prefix="xen"))  # short: a socket's path has 107 bytes
-    pool = Pool(folder, users)
+    pool = Pool(folder, Path(shutil.copy2(users, folder / "users")))
     await pool.start()
     yield pool
     await pool.stop()

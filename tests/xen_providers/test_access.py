@@ -9,6 +9,7 @@ import pytest
 from cim_provider import CimError, Status
 from xen_providers import access
 from xen_providers.access import XenApiAuthenticator
+from xenapi_client import Connection
 
 NAME, PASSWORD = "operator", "operator's password"
 
@@ -37,8 +38,6 @@ async def authenticator(pool, clock):
 @pytest.fixture
 def sessions(pool, monkeypatch):
     """Names of those who log in, in order; the random ones are called nobody."""
-    from xenapi_client import Connection
-
     logins: list[str] = []
     login = Connection.login
 
@@ -63,22 +62,21 @@ async def test_a_right_pair_is_let_in_under_its_own_session(authenticator):
     assert await principal.call("VM.get_all")
 
 
-@pytest.mark.parametrize(
-    ("user", "password"),
-    [
+async def test_a_wrong_pair_is_refused_without_a_hint(authenticator):
+    long = "x" * 5000
+    pairs = [
         (NAME, "wrong"),
-        (NAME, ""),
         ("", ""),
         ("nobody", PASSWORD),
-        (NAME, "x" * 5000),
-        ("x" * 5000, PASSWORD),
+        (NAME, long),
+        (long, PASSWORD),
         ("a\x00", "b"),
-    ],
-)
-async def test_a_wrong_pair_is_refused_without_a_hint(authenticator, user, password):
-    error = await refusal(authenticator, user, password)
-    assert error.status is Status.ACCESS_DENIED
-    assert error.description == access.REFUSED
+        ("a", "\ud800"),
+    ]
+    for user, password in pairs:
+        error = await refusal(authenticator, user, password)
+        assert error.status is Status.ACCESS_DENIED
+        assert error.description == access.REFUSED
 
 
 async def test_a_verified_pair_is_remembered_for_a_minute(authenticator, clock, sessions):
@@ -107,21 +105,17 @@ async def test_one_who_gives_up_does_not_take_the_login_from_others(authenticato
 
 async def test_a_failure_is_never_remembered(authenticator, sessions):
     await refusal(authenticator, NAME, "wrong")
-    await refusal(authenticator, NAME, "wrong")
     assert (await authenticator.authenticate(NAME, PASSWORD)).name == NAME
     await refusal(authenticator, NAME, "wrong")
-    assert sessions == [NAME] * 4
+    assert sessions == [NAME] * 3
 
 
-async def test_a_changed_password_ends_the_old_pair(authenticator, xen):
-    principal = await authenticator.authenticate(NAME, PASSWORD)
-    await principal.call("session.change_password", PASSWORD, "another one")
-    try:
-        renewed = await authenticator.authenticate(NAME, "another one")
-        assert await renewed.call("VM.get_all")
-        assert (await refusal(authenticator, NAME, PASSWORD)).status is Status.ACCESS_DENIED
-    finally:
-        await renewed.call("session.change_password", "another one", PASSWORD)
+async def test_a_changed_password_ends_the_old_pair(authenticator):
+    principal = await authenticator.authenticate("root", "root's password")
+    await principal.call("session.change_password", "root's password", "another one")
+    renewed = await authenticator.authenticate("root", "another one")
+    assert await renewed.call("VM.get_all")
+    assert (await refusal(authenticator, "root", "root's password")).status is Status.ACCESS_DENIED
 
 
 async def test_a_session_that_ended_is_replaced_within_a_request(authenticator, pool, sessions):
