@@ -1,9 +1,11 @@
-"""A simulated pool whose messages are called without a wire."""
+"""A simulated pool whose messages are called without a wire, and the API on it without a network."""
 
 from __future__ import annotations
 
 import inspect
+import time
 import uuid
+import xmlrpc.client
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +13,23 @@ from typing import Any
 
 import pytest
 
+from netserve.doors import Door
+from netserve.messages import Headers, Peer, Request, Response
+from xenapi_core.access.local import LocalUsers
+from xenapi_core.access.sessions import Sessions
+from xenapi_core.access.throttle import Throttle
+from xenapi_core.classes.event import Registrations
 from xenapi_core.classes.supervision import Supervisor
+from xenapi_core.classes.task import Tasks
 from xenapi_core.datamodel import POOL_ADMIN, Call, Caller, Datamodel, HypervisorOf, Record
 from xenapi_core.hypervisors.fleet import Fleet, simulated_fleet
 from xenapi_core.hypervisors.simulated import SimulatedHypervisor, Timings
 from xenapi_core.population import populate
 from xenapi_core.scenario import load
 from xenapi_core.store import Store
+from xenapi_core.wire.dispatch import Dispatcher
+from xenapi_core.wire.http import XenApiHandler
+from xenapi_core.wire.xmlrpc import Encoder
 
 
 @dataclass
@@ -101,3 +113,77 @@ def make_pool(datamodel: Datamodel) -> Iterator[MakePool]:
 def pool(make_pool: MakePool) -> SimulatedPool:
     """The pool of the built-in scenario."""
     return make_pool()
+
+
+@dataclass
+class Api:
+    """The whole API as its handler serves it, without a network."""
+
+    store: Store
+    users: LocalUsers | None = None
+    throttle: Throttle | None = None
+    clock: Callable[[], float] = time.monotonic
+    door: Door = field(default_factory=lambda: Door("test", authentication="none"))
+    peer: Peer = field(default_factory=lambda: Peer("127.0.0.1"))
+    session: str = ""
+
+    def __post_init__(self) -> None:
+        self.encoder = Encoder(self.store.sampled)
+        self.sessions = Sessions(self.users, self.throttle, self.clock)
+        self.tasks = Tasks(self.store, self.encoder.text)
+        self.services: dict[type, Any] = {
+            Datamodel: self.store.model,
+            Store: self.store,
+            Sessions: self.sessions,
+            Tasks: self.tasks,
+            Registrations: Registrations(),
+        }
+        self.dispatcher = Dispatcher(self.store.model, self.store, self.services)
+        self.handler = XenApiHandler(self.dispatcher, self.encoder)
+
+    async def post(self, body: bytes, method: str = "POST") -> Response:
+        return await self.handler(Request(method, "/any/path", Headers(), body, self.peer, self.door))
+
+    async def send(self, method: str, *parameters: Any) -> Any:
+        """Send a call as Python's xmlrpc.client writes it, and return what that reads from the answer."""
+        response = await self.post(xmlrpc.client.dumps(parameters, method, allow_none=True).encode())
+        assert response.status == 200
+        (answer,), _ = xmlrpc.client.loads(b"".join(response.body))
+        return answer
+
+    async def call(self, method: str, *parameters: Any) -> Any:
+        """Send a call that succeeds, and return its value."""
+        answer = await self.send(method, *parameters)
+        assert list(answer) == ["Status", "Value"], answer
+        assert answer["Status"] == "Success"
+        return answer["Value"]
+
+    async def error(self, method: str, *parameters: Any) -> list[str]:
+        """Send a call that fails, and return the error's code and parameters."""
+        answer = await self.send(method, *parameters)
+        assert list(answer) == ["Status", "ErrorDescription"], answer
+        assert answer["Status"] == "Failure"
+        return list(answer["ErrorDescription"])
+
+    async def do(self, method: str, *parameters: Any) -> Any:
+        """Send a call of the session that ``login`` began."""
+        return await self.call(method, self.session, *parameters)
+
+    async def fails(self, method: str, *parameters: Any) -> list[str]:
+        """Send a call of the session that ``login`` began, which fails; return the error's code and parameters."""
+        return await self.error(method, self.session, *parameters)
+
+    async def login(self, user: str = "root", password: str = "") -> str:
+        self.session = await self.call("session.login_with_password", user, password)
+        return self.session
+
+
+MakeApi = Callable[..., Api]
+
+
+@pytest.fixture
+def api(pool: SimulatedPool) -> Api:
+    """The API on the pool of the built-in scenario; VMs can be started."""
+    served = Api(pool.store)
+    served.services[HypervisorOf] = HypervisorOf(pool.fleet.__getitem__)
+    return served

@@ -82,7 +82,9 @@ def _signature(function: Callable[..., Any]) -> tuple[tuple[Parameter, ...], Typ
             tuple(Parameter(p.name.rstrip("_"), types.of(hints[p.name]), p.default) for p in parameters),
             types.of(hints["return"]),
         )
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
+        raise TypeError(f"message {function.__qualname__}: {error} has no annotation") from error
+    except TypeError as error:
         raise TypeError(f"message {function.__qualname__}: {error}") from error
 
 

@@ -93,9 +93,9 @@ class Type:
         return value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scalar(Type):
-    """A type whose wire values are plain text (or a JSON scalar)."""
+    """A type whose wire values are plain text (or a JSON scalar). Each is itself alone: INT is not INT32."""
 
     name: str
     python: tuple[type, ...]

@@ -109,7 +109,7 @@ def _scalar(typed: etree._Element) -> str | None:
             return None
         case "base64":
             try:
-                return base64.b64decode(_text(typed)).decode()
+                return base64.b64decode("".join(_text(typed).split()), validate=True).decode()
             except (binascii.Error, ValueError) as error:
                 raise MalformedError("A base64 value is no encoded UTF-8 text.") from error
     raise MalformedError(f"The type {typed.tag!s} is not known.")
