@@ -123,12 +123,15 @@ class Writer:
             element = "PROPERTY.ARRAY" if declared.array else "PROPERTY"
             attributes = f' TYPE="{declared.type}"{_embedded_attribute(declared.embedded)}'
         head, tail = f'<{element} NAME="{declared.name}"{attributes}>', f"</{element}>"
+        # wbemcli does not know EmbeddedObject at arrays; where there is no value, nobody needs it.
+        plain = f' TYPE="{declared.type}"' if declared.array else attributes
+        null = f'<{element} NAME="{declared.name}"{plain}>{tail}'
         value = self._render(declared.type, declared.array, declared.embedded is not None)
 
         def render(given: Any, namespace: str) -> str:
             return head + value(given, namespace) + tail
 
-        return declared.name, declared.name.lower(), head + tail, render
+        return declared.name, declared.name.lower(), null, render
 
     def _render(self, cim_type: str, array: bool, embedded: bool) -> Render:
         if cim_type == "reference":

@@ -56,6 +56,7 @@ class T_System : T_Element {
     datetime Since; datetime Uptime;
     string Words[]; uint16 Codes[]; boolean Flags[];
     [EmbeddedInstance("T_Setting")] string Setting;
+    [EmbeddedInstance("T_Setting")] string Settings[];
     uint32 Reset([In] uint16 Kind, [In] string Words[], [In] T_Setting REF Which,
                  [In, EmbeddedInstance("T_Setting")] string Embedded,
                  [In(false), Out] T_Setting REF Job, [In(false), Out] string Echo);

@@ -51,12 +51,12 @@ def written(schema, properties, **more):
 @given(SYSTEMS)
 def test_what_is_written_is_read_again(schema, properties):
     inner = Instance("T_Setting", {"InstanceID": properties["Name"], "Level": 1})
-    text = written(schema, properties, Setting=inner)
+    text = written(schema, properties, Setting=inner, Settings=[inner, inner])
     declared, values = Reader(schema, NAMESPACE).instance(parse_document(text.encode()), "it")
-    setting = values.pop("Setting")
+    setting, settings = values.pop("Setting"), values.pop("Settings")
     assert declared.name == "T_System"
     assert {name: value for name, value in values.items() if value is not None} == properties
-    assert dict(setting.properties) == dict(inner.properties)
+    assert [dict(each.properties) for each in (setting, *settings)] == [dict(inner.properties)] * 3
 
 
 @given(SYSTEMS)
