@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 from cim_provider import CimError, Instance, InstanceName, Status, Value
@@ -22,13 +23,20 @@ Render = Callable[[Any, str], str]
 Column = tuple[str, str, str, Render]
 """How one property is written: its name, its name in lower case, the element of NULL, and that of any value."""
 
+KeyColumn = tuple[str, Callable[[Any], str] | None]
+"""How a key is written: what stands before its value, and what makes the text of the value; None for a reference."""
+TEMPLATES = 10_000
+"""How many classes' templates are kept."""
+
 
 class Writer:
     """Writes instances and their names for the classes of one repository."""
 
     def __init__(self, classes: ClassSource) -> None:
         self._classes = classes
+        # By the class object itself, which is kept: a class that is replaced in the repository gets new templates.
         self._templates: dict[int, tuple[CimClass, list[Column]]] = {}
+        self._keys: dict[int, tuple[CimClass, dict[str, KeyColumn]]] = {}
 
     def instance(
         self,
@@ -58,25 +66,32 @@ class Writer:
     def name(self, name: InstanceName, namespace: str) -> str:
         """Return the INSTANCENAME element."""
         try:
-            types = {each.name.lower(): each.type for each in self._classes.get(namespace, name.class_name).keys}
+            columns = self._key_columns(self._classes.get(namespace, name.class_name))
         except CimError:
             # A reference may lead to where this server cannot look.
-            types = {}
-        keys = "".join(
-            f'<KEYBINDING NAME="{escape_attribute(key)}">{self._key(value, types.get(key.lower()), namespace)}'
-            "</KEYBINDING>"
-            for key, value in name.keys
-        )
-        return f'<INSTANCENAME CLASSNAME="{escape_attribute(name.class_name)}">{keys}</INSTANCENAME>'
+            columns = {}
+        parts = [f'<INSTANCENAME CLASSNAME="{escape_attribute(name.class_name)}">']
+        for key, value in name.keys:
+            head, text = columns.get(key) or columns.get(key.lower()) or _key_column(key, _type_of(value))
+            if text is None:
+                if not isinstance(value, InstanceName):
+                    raise TypeError(f"the key {key} is a reference")
+                content = f"<VALUE.REFERENCE>{self._local_path(value, namespace)}</VALUE.REFERENCE></KEYBINDING>"
+            else:
+                content = f"{text(value)}</KEYVALUE></KEYBINDING>"
+            parts += (head, content)
+        parts.append("</INSTANCENAME>")
+        return "".join(parts)
 
-    def _key(self, value: Any, cim_type: str | None, namespace: str) -> str:
-        if isinstance(value, InstanceName):
-            return f"<VALUE.REFERENCE>{self._local_path(value, namespace)}</VALUE.REFERENCE>"
-        cim_type = cim_type or _type_of(value)
-        kind = {"boolean": "boolean", "string": "string", "char16": "string", "datetime": "string"}.get(
-            cim_type, "numeric"
-        )
-        return f'<KEYVALUE VALUETYPE="{kind}" TYPE="{cim_type}">{writer(cim_type)(value)}</KEYVALUE>'
+    def _key_columns(self, declared: CimClass) -> dict[str, KeyColumn]:
+        known = self._keys.get(id(declared))
+        if known is None:
+            if len(self._keys) > TEMPLATES:
+                self._keys.clear()
+            columns = {each.name: _key_column(each.name, each.type) for each in declared.keys}
+            known = declared, {**{name.lower(): each for name, each in columns.items()}, **columns}
+            self._keys[id(declared)] = known
+        return known[1]
 
     def _local_path(self, name: InstanceName, namespace: str) -> str:
         namespace = name.namespace or namespace
@@ -107,10 +122,9 @@ class Writer:
         return "".join(parts)
 
     def _columns(self, declared: CimClass) -> list[Column]:
-        # By the class object itself, which is kept: a class that is replaced in the repository gets a new template.
         known = self._templates.get(id(declared))
         if known is None:
-            if len(self._templates) > 10_000:
+            if len(self._templates) > TEMPLATES:
                 self._templates.clear()
             known = declared, [self._column(each) for each in declared.properties.values()]
             self._templates[id(declared)] = known
@@ -165,6 +179,15 @@ class Writer:
         return f"<VALUE>{escape(self.instance(instance, namespace))}</VALUE>"
 
 
+def _key_column(name: str, cim_type: str) -> KeyColumn:
+    head = f'<KEYBINDING NAME="{escape_attribute(name)}">'
+    if cim_type == "reference":
+        return head, None
+    kind = {"boolean": "boolean", "string": "string", "char16": "string", "datetime": "string"}.get(cim_type, "numeric")
+    return f'{head}<KEYVALUE VALUETYPE="{kind}" TYPE="{cim_type}">', writer(cim_type)
+
+
+@lru_cache(256)
 def local_namespace_path(namespace: str) -> str:
     """Return the LOCALNAMESPACEPATH element. wbemcli needs the closing tags."""
     return (
@@ -186,6 +209,8 @@ def _embedded_attribute(embedded: str | None) -> str:
 
 
 def _type_of(value: Any) -> str:
+    if isinstance(value, InstanceName):
+        return "reference"
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):
