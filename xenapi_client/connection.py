@@ -14,7 +14,7 @@ import httpx
 import structlog
 
 from xenapi_client.errors import XenApiError, XenApiUnavailable
-from xenapi_client.xmlrpc import XmlRpcFaultError, decode_response, encode_call
+from xenapi_client.xmlrpc import ResponseDecoder, XmlRpcFaultError, encode_call
 
 log = structlog.get_logger(__name__)
 
@@ -22,8 +22,6 @@ LOGIN = "session.login_with_password"
 API_VERSION = "1.0"
 ORIGINATOR = "xen-cim"
 UNIX = "http+unix://"
-SLOW_TO_DECODE = 128 * 1024
-"""Answers of more bytes than this are decoded in a thread, so that the loop goes on meanwhile."""
 FOLLOWED = 3
 """How often one login may be sent on from a pool member to its master."""
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
@@ -134,25 +132,31 @@ class Connection:
     async def _post(self, method: str, parameters: tuple[object, ...], within: float | None) -> Any:
         url = "http://localhost/" if self.endpoint.startswith(UNIX) else f"{self.endpoint}/"
         limits = self._client.timeout if within is None else httpx.Timeout(within, connect=10.0)
+        request = self._client.build_request(
+            "POST", url, content=encode_call(method, parameters), headers={"Content-Type": "text/xml"}, timeout=limits
+        )
         try:
-            answer = await self._client.post(
-                url, content=encode_call(method, parameters), headers={"Content-Type": "text/xml"}, timeout=limits
-            )
+            decoded = await self._exchange(request, method)
+        except XmlRpcFaultError as fault:
+            raise XenApiUnavailable(f"{self.endpoint} could not read the call of {method}: {fault}") from None
         except (httpx.HTTPError, OSError) as error:
             reason = str(error) or type(error).__name__
             unreachable, self.endpoint = self.endpoint, self._home  # the pool may have a new master by now
             raise XenApiUnavailable(f"The Xen-API at {unreachable} cannot be reached: {reason}.") from error
-        if answer.status_code != httpx.codes.OK:
-            raise XenApiUnavailable(f"{self.endpoint} answered {method} with HTTP status {answer.status_code}.")
-        body = answer.content
-        try:
-            if len(body) > SLOW_TO_DECODE:
-                decoded = await asyncio.to_thread(decode_response, body)
-            else:
-                decoded = decode_response(body)
-        except XmlRpcFaultError as fault:
-            raise XenApiUnavailable(f"{self.endpoint} could not read the call of {method}: {fault}") from None
         return _result(decoded, method, secrets=() if method == LOGIN else parameters[:1])
+
+    async def _exchange(self, request: httpx.Request, method: str) -> Any:
+        """Send a request, and read the answer while it arrives: the loop goes on between its parts."""
+        answer = await self._client.send(request, stream=True)
+        try:
+            if answer.status_code != httpx.codes.OK:
+                raise XenApiUnavailable(f"{self.endpoint} answered {method} with HTTP status {answer.status_code}.")
+            decoder = ResponseDecoder()
+            async for part in answer.aiter_bytes():
+                decoder.feed(part)
+            return decoder.close()
+        finally:
+            await answer.aclose()
 
 
 def _result(answer: Any, method: str, secrets: tuple[object, ...]) -> Any:

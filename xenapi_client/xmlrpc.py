@@ -8,7 +8,8 @@ are integers. A string is untagged, void is an empty string.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape
@@ -65,62 +66,89 @@ def _text(text: str) -> str:
     return escape(text, {"\r": "&#13;"})
 
 
-def decode_response(body: bytes) -> Any:
-    """Return the value that an answer carries: str, bool, float, datetime (UTC), list or dict.
+class ResponseDecoder:
+    """Reads an answer while it arrives.
 
-    XmlRpcFaultError if it is a fault, XenApiUnavailable if it is no XML-RPC answer.
+    Each struct becomes a dict, and its XML is dropped, as soon as it ends: the answer of event.from for a large pool
+    has hundreds of megabytes, and its tree would have ten times as many.
     """
-    parser = etree.XMLParser(huge_tree=True, resolve_entities=False, no_network=True, remove_comments=True)
-    try:
-        root = etree.fromstring(body, parser)
-    except etree.XMLSyntaxError as error:
-        raise XenApiUnavailable(f"The answer is not well-formed XML: {error}.") from None
-    try:
-        if root.getroottree().docinfo.doctype:
-            raise ValueError("it declares a document type")
-        if root.tag != "methodResponse":
-            raise ValueError(f"the document is a {root.tag!r}")
-        if root[0].tag == "fault":
-            fault = _value(root[0][0])
-            raise XmlRpcFaultError(str(fault["faultString"]))
-        return _value(root[0][0][0])
-    except (LookupError, ValueError, TypeError) as error:
-        raise XenApiUnavailable(f"The answer is not XML-RPC: {error}.") from None
+
+    def __init__(self) -> None:
+        self._parser = etree.XMLPullParser(
+            ["end"], tag="struct", huge_tree=True, resolve_entities=False, no_network=True, remove_comments=True
+        )
+        self._structs: dict[etree._Element, dict[str, Any]] = {}
+        """Structs that have ended, until the value around them is read."""
+        self._texts: dict[str, str] = {}
+        """Short texts, each once: most are the same few."""
+
+    def feed(self, data: bytes) -> None:
+        """Read the next part; XenApiUnavailable if the answer turns out to be none."""
+        try:
+            self._parser.feed(data)
+            for _, element in self._parser.read_events():
+                self._structs[element] = {sys.intern(each[0].text or ""): self._value(each[1]) for each in element}
+                element.clear()
+        except etree.XMLSyntaxError as error:
+            raise XenApiUnavailable(f"The answer is not well-formed XML: {error}.") from None
+        except (LookupError, ValueError, TypeError) as error:
+            raise XenApiUnavailable(f"The answer is not XML-RPC: {error}.") from None
+
+    def close(self) -> Any:
+        """Return the value of the answer: str, bool, float, datetime (UTC), list or dict.
+
+        XmlRpcFaultError if it is a fault, XenApiUnavailable if it is no XML-RPC answer.
+        """
+        try:
+            root = self._parser.close()
+            if root.getroottree().docinfo.doctype:
+                raise ValueError("it declares a document type")
+            if root.tag != "methodResponse":
+                raise ValueError(f"the document is a {root.tag!r}")
+            if root[0].tag == "fault":
+                raise XmlRpcFaultError(str(self._value(root[0][0])["faultString"]))
+            return self._value(root[0][0][0])
+        except etree.XMLSyntaxError as error:
+            raise XenApiUnavailable(f"The answer is not well-formed XML: {error}.") from None
+        except (LookupError, ValueError, TypeError) as error:
+            raise XenApiUnavailable(f"The answer is not XML-RPC: {error}.") from None
+
+    def _value(self, value: etree._Element) -> Any:
+        for child in value:
+            tag = child.tag
+            if tag == "struct":
+                return self._structs.pop(child)
+            if tag == "array":
+                return [self._value(each) for data in child for each in data]
+            return _SCALARS[tag](child.text or "")
+        text = value.text or ""  # untagged: a string
+        return self._texts.setdefault(text, text) if len(text) <= SHORT else text
 
 
-def _value(value: etree._Element) -> Any:
-    for child in value:
-        return _DECODERS[child.tag](child)
-    return value.text or ""  # untagged: a string
+SHORT = 16
+"""Characters of the longest text that is worth looking up."""
 
 
-def _string(node: etree._Element) -> str:
-    return node.text or ""
-
-
-def _array(node: etree._Element) -> list[Any]:
-    return [_value(each) for data in node for each in data]
-
-
-def _struct(node: etree._Element) -> dict[str, Any]:
-    return {member[0].text or "": _value(member[1]) for member in node}
-
-
-def _datetime(node: etree._Element) -> datetime:
+def _datetime(text: str) -> datetime:
     """Read both forms in use: 20260131T23:59:59 and the same with Z, each in UTC."""
-    moment = datetime.fromisoformat(node.text or "")
+    moment = datetime.fromisoformat(text)
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-_DECODERS: dict[Any, Any] = {
-    "string": _string,
-    "struct": _struct,
-    "array": _array,
-    "boolean": lambda node: node.text in ("1", "true"),
-    "int": _string,
-    "i4": _string,
-    "i8": _string,
-    "double": lambda node: float(node.text or ""),
+_SCALARS: dict[Any, Callable[[str], Any]] = {
+    "string": str,
+    "boolean": lambda text: text in ("1", "true"),
+    "int": str,
+    "i4": str,
+    "i8": str,
+    "double": float,
     "dateTime.iso8601": _datetime,
-    "nil": lambda node: "",
+    "nil": str,
 }
+
+
+def decode_response(body: bytes) -> Any:
+    """Return the value of a whole answer; see ResponseDecoder."""
+    decoder = ResponseDecoder()
+    decoder.feed(body)
+    return decoder.close()
