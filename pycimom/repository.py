@@ -9,7 +9,7 @@ from functools import lru_cache
 from lxml import etree
 
 from cim_provider import CimError, Status
-from pycimom.repository_cimxml import cut_class, qualifier_declaration, read_class
+from pycimom.repository_cimxml import ClassSource, cut_class, qualifier_declaration, read_class
 from pycimom.repository_model import CimClass, CimMethod, CimParameter, CimProperty
 
 __all__ = ["CimClass", "CimMethod", "CimParameter", "CimProperty", "NamespaceClasses", "Repository"]
@@ -22,20 +22,19 @@ class _Namespace:
     """The classes of a namespace by name in lower case, and what is derived from them."""
 
     name: str
-    classes: dict[str, CimClass] = field(default_factory=dict)
+    classes: dict[str, ClassSource] = field(default_factory=dict)
     children: dict[str | None, list[str]] = field(default_factory=dict)
     """The direct subclasses, by spelling, of each class in lower case; None for the top of the tree."""
     ends: dict[str, list[str]] = field(default_factory=dict)
     """The association classes that name a class, in lower case, at one of their ends."""
 
-    def add(self, cim_class: CimClass) -> None:
+    def add(self, source: ClassSource) -> None:
         """Add a class after its superclass."""
-        self.classes[cim_class.name.lower()] = cim_class
-        above = cim_class.superclass.lower() if cim_class.superclass else None
-        self.children.setdefault(above, []).append(cim_class.name)
-        if cim_class.is_association:
-            for end in {each.reference.lower() for each in cim_class.references if each.reference}:
-                self.ends.setdefault(end, []).append(cim_class.name)
+        self.classes[source.name.lower()] = source
+        above = source.superclass.lower() if source.superclass else None
+        self.children.setdefault(above, []).append(source.name)
+        for end in {each.lower() for each in source.ends}:
+            self.ends.setdefault(end, []).append(source.name)
 
 
 class Repository:
@@ -46,29 +45,41 @@ class Repository:
 
     def __init__(
         self,
-        classes: Iterable[etree._Element],
-        qualifiers: Iterable[etree._Element],
+        classes: Iterable[ClassSource],
+        qualifiers: Mapping[str, bytes],
         namespaces: Mapping[str, Collection[str]],
     ) -> None:
-        """Build the indexes from resolved CLASS elements (superclasses first), qualifiers and names by namespace."""
-        self._qualifiers = {each.attrib["NAME"].lower(): qualifier_declaration(each) for each in qualifiers}
-        self._elements: dict[str, etree._Element] = {}
-        read: dict[str, CimClass] = {}
-        for element in classes:
-            superclass = element.get("SUPERCLASS")
-            above = read[superclass.lower()] if superclass else None
-            cim_class = read_class(element, (above.name, *above.ancestors) if above else ())
-            read[cim_class.name.lower()] = cim_class
-            self._elements[cim_class.name] = element
+        """Build the indexes; a class is read when it is first asked for.
+
+        ``classes`` come after their superclasses, ``qualifiers`` are QUALIFIER.DECLARATION elements by name,
+        ``namespaces`` the names of the classes of each.
+        """
+        self._qualifiers = {name.lower(): xml for name, xml in qualifiers.items()}
+        self._sources = {each.name.lower(): each for each in classes}
+        self._read: dict[str, CimClass] = {}
         self._namespaces: dict[str, _Namespace] = {}
         for name, members in namespaces.items():
             wanted = {member.lower() for member in members}
             namespace = self._namespaces[name.lower()] = _Namespace(name)
-            for key, cim_class in read.items():
+            for key, source in self._sources.items():
                 if key in wanted:
-                    namespace.add(cim_class)
+                    namespace.add(source)
         self._answer = lru_cache(_KEPT_ANSWERS)(self._cut)
         self._associations = lru_cache(_KEPT_ANSWERS)(self._find_associations)
+
+    @classmethod
+    def of_elements(
+        cls,
+        classes: Iterable[etree._Element],
+        qualifiers: Iterable[etree._Element],
+        namespaces: Mapping[str, Collection[str]],
+    ) -> Repository:
+        """Return a repository of resolved CLASS and QUALIFIER.DECLARATION elements."""
+        return cls(
+            [ClassSource.of(each) for each in classes],
+            {each.attrib["NAME"]: qualifier_declaration(each) for each in qualifiers},
+            namespaces,
+        )
 
     def namespaces(self) -> Sequence[str]:
         """Return all namespaces in a stable order."""
@@ -137,16 +148,23 @@ class Repository:
             raise CimError(Status.INVALID_NAMESPACE, f"There is no namespace {namespace}.") from None
 
     def _class(self, namespace: _Namespace, class_name: str) -> CimClass:
-        try:
-            return namespace.classes[class_name.lower()]
-        except KeyError:
-            raise CimError(
-                Status.INVALID_CLASS, f"There is no class {class_name} in namespace {namespace.name}."
-            ) from None
+        key = class_name.lower()
+        if key not in namespace.classes:
+            raise CimError(Status.INVALID_CLASS, f"There is no class {class_name} in namespace {namespace.name}.")
+        return self._cim_class(key)
+
+    def _cim_class(self, key: str) -> CimClass:
+        found = self._read.get(key)
+        if found is None:
+            source = self._sources[key]
+            above = self._cim_class(source.superclass.lower()) if source.superclass else None
+            ancestors = (above.name, *above.ancestors) if above else ()
+            found = self._read.setdefault(key, read_class(source.element(), ancestors))
+        return found
 
     def _find_associations(self, namespace: str, class_name: str) -> tuple[str, ...]:
         space = self._namespaces[namespace]
-        cim_class = space.classes[class_name.lower()]
+        cim_class = self._cim_class(class_name.lower())
         found = {name for each in (cim_class.name, *cim_class.ancestors) for name in space.ends.get(each.lower(), ())}
         return tuple(each.name for each in space.classes.values() if each.name in found)
 
@@ -158,7 +176,9 @@ class Repository:
         include_class_origin: bool,
         property_list: Collection[str] | None = None,
     ) -> bytes:
-        element = cut_class(self._elements[name], local_only, include_qualifiers, include_class_origin, property_list)
+        element = cut_class(
+            self._sources[name.lower()].element(), local_only, include_qualifiers, include_class_origin, property_list
+        )
         return etree.tostring(element, encoding="utf-8")
 
 

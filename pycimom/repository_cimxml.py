@@ -4,16 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from copy import deepcopy
+from dataclasses import dataclass
 
 from lxml import etree
 
 from cim_provider import Scalar, Value
 from pycimom.repository_model import CimClass, CimMethod, CimParameter, CimProperty
 
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
 _PROPERTIES = ("PROPERTY", "PROPERTY.ARRAY", "PROPERTY.REFERENCE")
 _PARAMETERS = ("PARAMETER", "PARAMETER.ARRAY", "PARAMETER.REFERENCE", "PARAMETER.REFARRAY")
 _SCOPES = ("CLASS", "ASSOCIATION", "REFERENCE", "PROPERTY", "METHOD", "PARAMETER", "INDICATION")
+_DECISIVE = frozenset(
+    ("abstract", "association", "embeddedinstance", "embeddedobject", "in", "indication", "key", "out")
+)
 _INTEGERS = frozenset(f"{sign}int{bits}" for sign in "us" for bits in (8, 16, 32, 64))
+
+
+@dataclass(frozen=True)
+class ClassSource:
+    """A class as bytes of CIM-XML, with what the indexes need to know of it; the rest is read when it is asked for."""
+
+    name: str
+    superclass: str | None
+    ends: tuple[str, ...]
+    """The classes at the ends, if it is an association."""
+    xml: bytes
+
+    @classmethod
+    def of(cls, element: etree._Element) -> ClassSource:
+        """Return the source of a resolved CLASS element."""
+        references = (each.get("REFERENCECLASS") for each in element.iterchildren("PROPERTY.REFERENCE"))
+        is_association = _is_true(_qualifiers(element), "association", default=False)
+        return cls(
+            element.attrib["NAME"],
+            element.get("SUPERCLASS"),
+            tuple(each for each in references if each) if is_association else (),
+            etree.tostring(element, encoding="utf-8"),
+        )
+
+    def element(self) -> etree._Element:
+        """Return the CLASS element, new for each call."""
+        return etree.fromstring(self.xml, _PARSER)
 
 
 def read_class(element: etree._Element, superclasses: tuple[str, ...]) -> CimClass:
@@ -47,23 +79,22 @@ def cut_class(
     include_class_origin: bool,
     property_list: Collection[str] | None,
 ) -> etree._Element:
-    """Return a copy of a resolved CLASS element with what GetClass was asked for (DSP0200 5.3.2.1)."""
-    result = deepcopy(element)
+    """Leave in a resolved CLASS element what GetClass was asked for (DSP0200 5.3.2.1), and return it."""
     wanted = None if property_list is None else {name.lower() for name in property_list}
-    for child in list(result):
+    for child in list(element):
         unwanted = wanted is not None and child.tag in _PROPERTIES and child.attrib["NAME"].lower() not in wanted
         if unwanted or (local_only and child.get("PROPAGATED") == "true"):
-            result.remove(child)
+            element.remove(child)
         elif not include_class_origin:
             child.attrib.pop("CLASSORIGIN", None)
-    for qualifier in list(result.iter("QUALIFIER")):
+    for qualifier in list(element.iter("QUALIFIER")):
         parent = qualifier.getparent()
         if parent is not None and (not include_qualifiers or (local_only and qualifier.get("PROPAGATED") == "true")):
             parent.remove(qualifier)
-    for each in result.iter():
+    for each in element.iter():
         if len(each) == 0 and not each.text:
             each.text = ""  # gives it an end tag: wbemcli cannot read empty-element tags
-    return result
+    return element
 
 
 def qualifier_declaration(element: etree._Element) -> bytes:
@@ -111,7 +142,13 @@ def _read_method(element: etree._Element) -> CimMethod:
 
 
 def _qualifiers(element: etree._Element) -> dict[str, str]:
-    return {child.attrib["NAME"].lower(): child.findtext("VALUE", "") for child in element if child.tag == "QUALIFIER"}
+    """Return the qualifiers that decide what an element is; descriptions, by far the most of the text, do not."""
+    found = {}
+    for child in element.iterchildren("QUALIFIER"):
+        name = child.attrib["NAME"].lower()
+        if name in _DECISIVE:
+            found[name] = child.findtext("VALUE", "")
+    return found
 
 
 def _is_true(qualifiers: dict[str, str], name: str, default: bool) -> bool:

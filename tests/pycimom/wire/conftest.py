@@ -86,7 +86,7 @@ def schema() -> Repository:
         name = waiting.pop(0)
         classes.append(compiler.GetClass(name, LocalOnly=False, IncludeQualifiers=True, IncludeClassOrigin=True))
         waiting += compiler.EnumerateClassNames(ClassName=name, DeepInheritance=False)
-    return Repository(
+    return Repository.of_elements(
         [etree.fromstring(each.tocimxmlstr()) for each in classes],
         [etree.fromstring(each.tocimxmlstr()) for each in compiler.EnumerateQualifiers()],
         {NAMESPACE: [each.classname for each in classes], "root/empty": []},
