@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -76,6 +77,8 @@ class IndicationService(StaticProvider):
         """By the identity of the destination."""
         self._watches: dict[Any, list[Callable[[], None]]] = {}
         """What ends each active subscription, by its identity."""
+        self._expiries: dict[Any, asyncio.Task[None]] = {}
+        """What deletes the subscriptions that last only so long, by identity."""
 
     def connect(self, source: IndicationSource) -> None:
         """Say where indications come from. To be called once, before start."""
@@ -92,7 +95,7 @@ class IndicationService(StaticProvider):
 
     async def stop(self) -> None:
         """End all subscriptions and deliveries."""
-        for identity in list(self._watches):
+        for identity in [*self._watches, *self._expiries]:
             self._deactivate(identity)
         queues = list(self._queues.values())
         self._queues.clear()
@@ -198,7 +201,8 @@ class IndicationService(StaticProvider):
             raise CimError(Status.FAILED, f"There are already {most} instances of {' and '.join(class_names)}.")
 
     def _activate(self, subscription: Instance) -> None:
-        """Begin to serve a subscription if it is enabled."""
+        """Begin to serve a subscription if it is enabled, and to wait for its end if it has one."""
+        self._expire(subscription)
         if subscription.name is None or subscription.get("SubscriptionState") != rules.ENABLED:
             return
         if self._source is None:
@@ -215,7 +219,28 @@ class IndicationService(StaticProvider):
             sink = self._sink(namespace, query, filter_name, queue)
             stops.append(self._source.watch(namespace, query.class_name, sink))
 
+    def _expire(self, subscription: Instance) -> None:
+        """Delete a subscription when its SubscriptionDuration is over."""
+        name = subscription.name
+        begun, duration = subscription.get("SubscriptionStartTime"), subscription.get("SubscriptionDuration")
+        if name is None or not isinstance(duration, int) or not isinstance(begun, datetime):
+            return
+        left = max(0.0, duration - (datetime.now(UTC) - begun).total_seconds())
+
+        async def expire() -> None:
+            await self._sleep(left)
+            async with self._writing:
+                del self._expiries[name.identity]
+                await self.forget(subscription)
+                self._deactivate(name.identity)
+            _log.info("subscription_expired", name=str(name))
+
+        self._expiries[name.identity] = asyncio.create_task(expire(), name=f"expiry of {name}")
+
     def _deactivate(self, identity: Any) -> None:
+        expiry = self._expiries.pop(identity, None)
+        if expiry is not None:
+            expiry.cancel()
         for stop in self._watches.pop(identity, ()):
             stop()
 

@@ -300,6 +300,24 @@ class TestRules:
         await service.delete_instance(HERE, handler)
         assert service.view().instance(handler) is None
 
+    async def test_a_subscription_ends_after_its_duration(self, rig: Rig):
+        service = await rig.start()
+        chosen, handler = await add_filter(service, ALL), await add_destination(service, "http://127.0.0.1:5000")
+        name = await subscribe(service, chosen, handler, SubscriptionDuration=3600)
+        seconds, _ = await rig.pauses.next()
+        assert 3590 < seconds <= 3600
+        await rig.stop()
+        service = await rig.start()
+        seconds, release = await rig.pauses.next()
+        assert 3590 < seconds <= 3600
+        assert len(rig.source.sinks) == 1
+        release.set()
+        async with asyncio.timeout(WAIT):
+            while rig.source.sinks:
+                await asyncio.sleep(0)
+        assert service.view().instance(name) is None
+        await service.delete_instance(HERE, chosen)
+
     async def test_limits(self, rig: Rig):
         service = await rig.start(max_destinations=1, max_subscriptions=1)
         handler = await add_destination(service, "http://127.0.0.1:5000")
