@@ -52,8 +52,10 @@ def _percent(progress: Any, status: str | None) -> int:
 
 
 def _error_code(status: str | None, error_info: Sequence[str] | None, requested: str | None) -> int | None:
+    if status == "success":
+        return 0
     if status != "failure":
-        return None
+        return 0 if status == "success" else None
     code = error_info[0] if error_info else ""
     left_to_xen = requested in LEFT_TO_XEN
     return INVALID_TRANSITION if code in WRONG_STATE and not left_to_xen else FAILED
