@@ -97,7 +97,7 @@ class XenApiServer:
         self._failure = asyncio.get_running_loop().create_future()
         with _without_collection():
             store = await asyncio.to_thread(_open_store, settings, model)
-        stack.callback(store.close)
+        stack.push_async_callback(_close_store, store)
         store.on_failure = self._fail
         users = await asyncio.to_thread(LocalUsers, settings.users)
 
@@ -206,6 +206,12 @@ async def _keep_house(sessions: Sessions, tasks: Tasks) -> None:
         await asyncio.sleep(HOUSEKEEPING)
         sessions.expire()
         tasks.collect()
+
+
+async def _close_store(store: Store) -> None:
+    with contextlib.suppress(JournalError):  # told when it happened
+        await store.flush()
+    store.close()
 
 
 async def _stop_supervisor(supervisor: Supervisor) -> None:

@@ -163,6 +163,38 @@ def test_what_is_no_call_is_refused_with_a_sentence(body):
         decode(body)
 
 
+def outcome(body: bytes) -> str:
+    """Return the method of a call, or "refused"; any other exception is a fault of the reader."""
+    try:
+        return decode(body).method
+    except MalformedError:
+        return "refused"
+
+
+@given(st.binary(max_size=200) | st.text(max_size=100).map(lambda text: call(text)))
+def test_whatever_comes_is_read_or_refused(body):
+    assert outcome(body)
+
+
+MARKUP = [
+    "<value>",
+    "</value>",
+    "<array>",
+    "</array>",
+    "<data>",
+    "<struct>",
+    "<member>",
+    "<name>k</name>",
+    "<int>",
+    "x",
+]
+
+
+@given(st.lists(st.sampled_from([*MARKUP, "</struct>", "</member>", "</data>", "</int>", "<value/>", "&lt;", "&x;"])))
+def test_whatever_markup_comes_is_read_or_refused(pieces):
+    assert outcome(call("".join(pieces))) in ("m", "refused")
+
+
 class Gauge(XenClass):
     """Something with state and samples."""
 

@@ -70,6 +70,7 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._groups: dict[tuple[str, str], dict[str, Session]] = defaultdict(dict)
         self._hashing = asyncio.Semaphore(2)
+        self._changing_passwords = asyncio.Lock()
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -132,7 +133,8 @@ class Sessions:
         if self._users is None or session.user.trusted:
             raise XenApiError("PERMISSION_DENIED", "the user of this session has no password here")
         await self._verified(session.user, session.user.name, old)
-        await asyncio.to_thread(set_password, self._users.file, session.user.name, new)
+        async with self._changing_passwords:
+            await asyncio.to_thread(set_password, self._users.file, session.user.name, new)
         others = [each for each in self._sessions.values() if each.user.name == session.user.name]
         for other in others:
             if other is not session and not other.user.trusted:

@@ -189,7 +189,8 @@ class Tasks:
     def begin(self, user: Caller, label: str, kind: Type, work: Work) -> str:
         """Begin work as a task and return the task's reference. ``kind`` is the type of what the work returns."""
         ref = self.create(user, label, kind=kind.cls if isinstance(kind, Reference) else "")
-        self._running[ref] = asyncio.create_task(self._run(ref, kind, work), name=label)
+        running = self._running[ref] = asyncio.create_task(self._run(ref, kind, work), name=label)
+        running.add_done_callback(lambda done: self._ended(ref, done))
         return ref
 
     def owner(self, ref: str) -> str:
@@ -201,15 +202,16 @@ class Tasks:
             result = self._text(await work(Handle(ref, self)), kind)
         except XenApiError as error:
             self._finish(ref, status=Status.failure, error_info=error.description)
-        except asyncio.CancelledError:
-            self._finish(ref, status=Status.cancelled, error_info=["TASK_CANCELLED", ref])
         except Exception as error:
             log.exception("task_failed", task=ref)
             self._finish(ref, status=Status.failure, error_info=["INTERNAL_ERROR", repr(error)])
         else:
             self._finish(ref, status=Status.success, result=result)
-        finally:
-            self._running.pop(ref, None)
+
+    def _ended(self, ref: str, running: asyncio.Task[None]) -> None:
+        self._running.pop(ref, None)
+        if running.cancelled():  # perhaps before its first step
+            self._finish(ref, status=Status.cancelled, error_info=["TASK_CANCELLED", ref])
 
     def progress(self, ref: str, fraction: float) -> None:
         """Set a task's progress, unless it is about what it was."""
@@ -280,3 +282,4 @@ class Tasks:
             each.cancel()
         if running:
             await asyncio.wait(running)
+            await asyncio.sleep(0)  # for the callbacks that record their end

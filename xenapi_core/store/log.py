@@ -59,7 +59,7 @@ class Interest:
 
 @dataclass
 class ChangeLog:
-    """The latest commits. Holds at most ``limit`` entries, but always the newest commit."""
+    """The latest commits. Holds at most ``limit`` commits and entries, but always the newest commit."""
 
     start: int = 0
     """The sequence number before the first commit."""
@@ -79,11 +79,11 @@ class ChangeLog:
     def append(self, commit: Commit) -> None:
         """Add the next commit and wake those who wait for what it changed."""
         self._commits.append(commit)
-        self._entries += len(commit.entries)
+        self._entries += 1 + len(commit.entries)
         self.sequence = commit.sequence
         while self._entries > self.limit and len(self._commits) > 1:
             oldest = self._commits.popleft()
-            self._entries -= len(oldest.entries)
+            self._entries -= 1 + len(oldest.entries)
             self.floor = oldest.sequence
         if self._waiting and commit.entries:
             self._wake(commit)

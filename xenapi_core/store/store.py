@@ -16,7 +16,7 @@ from xenapi_core.datamodel.registry import Datamodel
 from xenapi_core.datamodel.types import NULL
 from xenapi_core.store.change import Change
 from xenapi_core.store.journal import Journal, JournalError
-from xenapi_core.store.log import DEL, ChangeLog, Commit, Entry
+from xenapi_core.store.log import DEL, MOD, ChangeLog, Commit, Entry
 from xenapi_core.store.table import Layer, Table
 
 EPOCH_BITS = 32
@@ -162,7 +162,10 @@ class Store:
             self._start_writing()
 
     def _persistent(self, entry: Entry) -> bool:
-        return self.model.classes[entry.record.cls].persistent
+        """Whether an entry changes what the journal holds."""
+        definition = self.model.classes[entry.record.cls]
+        unchanged = entry.operation == MOD and not any(definition.fields[name].stored for name in entry.fields)
+        return definition.persistent and not unchanged
 
     def _publish(self, batch: list[Commit]) -> None:
         for commit in batch:
