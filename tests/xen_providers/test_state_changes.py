@@ -37,7 +37,7 @@ async def test_a_start_is_a_job_that_completes(provider, xen, context, halted, s
     found = provider.view().instance(job)
     assert found.get("PercentComplete") == 100
     assert found.get("OperationalStatus") == [17, 2]
-    assert found.get("ErrorCode") is None
+    assert found.get("ErrorCode") == 0
     assert found.get("StartTime") <= found.get("TimeOfLastStateChange")
     assert provider.view().instance(name).get("EnabledState") == 2
     assert await xen.call("VM.get_power_state", halted) == "Running"
