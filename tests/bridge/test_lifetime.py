@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import environment, short_folder
+from bridge_process import environment, short_folder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
