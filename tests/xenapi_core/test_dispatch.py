@@ -115,6 +115,7 @@ async def test_the_protocols_own_messages_need_no_session(api):
     names = await api.send("system.listMethods")
     assert {"VM.start", "Async.VM.start", "event.from", "session.login_with_password"} <= set(names)
     assert await api.call("system.isAlive:there", "you") == "you"
+    assert await api.call("system.isAlive:there", ["you"]) == ""
 
 
 async def test_an_unforeseen_error_is_answered_and_the_server_goes_on(session, vm, monkeypatch):

@@ -111,7 +111,7 @@ async def test_one_object_can_be_watched(session, vms):
     token = await now(session)
     await session.do("VM.set_name_label", vms[0], "x")
     await session.do("VM.set_name_label", vms[1], "x")
-    batch = await session.do("event.from", [f"VM/{vms[1]}"], token, 0.0)
+    batch = await session.do("event.from", [f"VM/{vms[1]}", f"host/{vms[0]}"], token, 0.0)
     assert told(batch) == [("vm", "mod", vms[1])]
 
 

@@ -98,7 +98,7 @@ class event(XenClass, stored=False, events=False):
         if since is None:
             return reader.everything()
         with _waiting(call) as session:
-            return await reader.changes(since, min(max(timeout, 0.0), LONGEST_WAIT), session)
+            return await reader.changes(since, min(max(0.0, timeout), LONGEST_WAIT), session)
 
     @message(role=READ_ONLY)
     def register(call: Call, classes: list[str]) -> None:
@@ -165,10 +165,12 @@ def _interest(call: Call, subscriptions: Sequence[str]) -> Interest:
         if name == "*":
             return Interest(everything=True)
         cls = known.get(name.lower())
-        if slash:
-            refs.add(ref)
-        elif cls is not None:
-            classes.add(cls.name)
+        if cls is not None:
+            found = _store(call).get(ref)
+            if not slash:
+                classes.add(cls.name)
+            elif found is None or found.cls == cls.name:
+                refs.add(ref)
     return Interest(classes=frozenset(classes), refs=frozenset(refs))
 
 
