@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import re
@@ -24,6 +25,8 @@ log = structlog.get_logger(__name__)
 EXTENSION = "http://www.dmtf.org/cim/mapping/http/v1.0"
 METHODS = "POST, M-POST, OPTIONS"
 FUNCTIONAL_GROUPS = "basic-read, basic-write, instance-manipulation, association-traversal, query-execution, indication"
+PARSED_AT_ONCE = 1 << 17
+"""Messages beyond this size are parsed in a thread."""
 JOINED = 1 << 18
 """Answers up to this size are sent as one byte string."""
 
@@ -64,7 +67,10 @@ class CimXmlHandler:
             principal = await self._authenticate(request.headers.get("authorization"))
             if principal is None:
                 return self._unauthorized
-            call = _call(request, prefix)
+            if len(request.body) <= PARSED_AT_ONCE:
+                call = _call(request, prefix)
+            else:
+                call = await asyncio.to_thread(_call, request, prefix)
             content = await self._cimom.answer(call, principal, request.peer.address)
         except _RefusedError as refused:
             return refused.response

@@ -87,14 +87,18 @@ def _plain(read: Callable[[Element, str], Any]) -> Read:
     return lambda reader, element, what: read(element, what)
 
 
-def _object_name(reader: Reader, element: Element, what: str) -> InstanceName | str:
-    if element.tag == "CLASSNAME":
-        return reading.read_class_name(element, what)
+def _source_name(reader: Reader, element: Element, what: str) -> InstanceName:
     try:
         return reader.instance_name(element, what)
     except CimError as error:
         # The operations on associations have no INVALID_CLASS.
         raise CimError(Status.INVALID_PARAMETER, error.description) from None
+
+
+def _object_name(reader: Reader, element: Element, what: str) -> InstanceName | str:
+    if element.tag == "CLASSNAME":
+        return reading.read_class_name(element, what)
+    return _source_name(reader, element, what)
 
 
 def _new_instance(reader: Reader, element: Element, what: str) -> tuple[CimClass, dict[str, Any]]:
@@ -129,6 +133,7 @@ def _raw(reader: Reader, element: Element, what: str) -> Callable[..., Any]:
 CLASS_NAME = Parameter("ClassName", _CLASS, required=True)
 OPTIONAL_CLASS_NAME = Parameter("ClassName", _CLASS)
 INSTANCE_NAME = Parameter("InstanceName", Reader.instance_name, required=True)
+SOURCE_NAME = Parameter("InstanceName", _source_name, required=True)
 OBJECT_NAME = Parameter("ObjectName", _object_name, required=True)
 PROPERTY_LIST = Parameter("PropertyList", _STRINGS)
 CLASS_ORIGIN = Parameter("IncludeClassOrigin", _BOOLEAN, False)
@@ -466,17 +471,15 @@ INTRINSIC: Final[Mapping[str, Operation]] = {
     ),
     "OpenEnumerateInstancePaths": _open(_select_instances, Shape.INSTANCE_PATH, Kind.PATHS, CLASS_NAME),
     "OpenAssociatorInstances": _open(
-        _select_associators, Shape.INSTANCE_WITH_PATH, Kind.INSTANCES_WITH_PATH, INSTANCE_NAME, *ASSOCIATORS, *_FOUND
+        _select_associators, Shape.INSTANCE_WITH_PATH, Kind.INSTANCES_WITH_PATH, SOURCE_NAME, *ASSOCIATORS, *_FOUND
     ),
     "OpenAssociatorInstancePaths": _open(
-        _select_associator_names, Shape.INSTANCE_PATH, Kind.PATHS, INSTANCE_NAME, *ASSOCIATORS
+        _select_associator_names, Shape.INSTANCE_PATH, Kind.PATHS, SOURCE_NAME, *ASSOCIATORS
     ),
     "OpenReferenceInstances": _open(
-        _select_references, Shape.INSTANCE_WITH_PATH, Kind.INSTANCES_WITH_PATH, INSTANCE_NAME, *REFERENCES, *_FOUND
+        _select_references, Shape.INSTANCE_WITH_PATH, Kind.INSTANCES_WITH_PATH, SOURCE_NAME, *REFERENCES, *_FOUND
     ),
-    "OpenReferenceInstancePaths": _open(
-        _select_references, Shape.INSTANCE_PATH, Kind.PATHS, INSTANCE_NAME, *REFERENCES
-    ),
+    "OpenReferenceInstancePaths": _open(_select_references, Shape.INSTANCE_PATH, Kind.PATHS, SOURCE_NAME, *REFERENCES),
     "ExecQuery": Operation(
         _exec_query, (Parameter("QueryLanguage", _STRING, required=True), Parameter("Query", _STRING, required=True))
     ),

@@ -125,12 +125,14 @@ class Reader:
                 _invalid(f"{what}: the key's name is missing.")
             return {declared.keys[0].name: element[0]}
         found: dict[str, Element] = {}
+        seen: set[str] = set()
         for each in element:
             if each.tag != "KEYBINDING" or len(each) != 1:
                 _invalid(f"{what}: INSTANCENAME holds {each.tag} where KEYBINDING with one value is expected.")
             key = attribute(each, "NAME")
-            if key.lower() in (name.lower() for name in found):
+            if key.lower() in seen:
                 _invalid(f"{what}: the key {key} is given twice.")
+            seen.add(key.lower())
             found[key] = each[0]
         return found
 

@@ -178,14 +178,16 @@ def _only_child(element: Element, ignored: str = "") -> Element:
 
 def _parameters(elements: Sequence[Element], tag: str) -> dict[str, Element | None]:
     found: dict[str, Element | None] = {}
+    seen: set[str] = set()
     for element in elements:
         if element.tag != tag:
             raise BadMessageError("request-not-valid", f"{element.tag} stands where only {tag} may.")
         name = attribute(element, "NAME")
         if len(element) > 1:
             raise BadMessageError("request-not-valid", f"The parameter {name} has several values.")
-        if name.lower() in (each.lower() for each in found):
+        if name.lower() in seen:
             raise BadMessageError("request-not-valid", f"The parameter {name} is given twice.")
+        seen.add(name.lower())
         found[name] = element[0] if len(element) else None
     return found
 

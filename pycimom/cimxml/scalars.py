@@ -18,6 +18,8 @@ INTEGERS = {
 }
 """The integer types with their lowest and highest value."""
 REALS = frozenset({"real32", "real64"})
+LONGEST_NUMBER = 400
+"""In characters; the longest real64 written out has 309 digits before the point."""
 
 _SPECIAL = re.compile("[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
@@ -111,7 +113,7 @@ def parse(cim_type: str, text: str) -> Scalar:
 
 def _parse_integer(cim_type: str, text: str) -> int:
     lowest, highest = INTEGERS[cim_type]
-    if len(text) > 30 or not _INTEGER.fullmatch(text):
+    if len(text) > LONGEST_NUMBER or not _INTEGER.fullmatch(text):
         raise ValueError("it is not an integer")
     value = int(text, 16 if "x" in text.lower() else 10)
     if not lowest <= value <= highest:
@@ -130,7 +132,7 @@ def _parse_real(text: str) -> float:
     special = _SPECIAL_REALS.get(text.lower())
     if special is not None:
         return special
-    if not _REAL.fullmatch(text):
+    if len(text) > LONGEST_NUMBER or not _REAL.fullmatch(text):
         raise ValueError("it is not a real number")
     return float(text)
 

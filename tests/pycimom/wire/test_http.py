@@ -221,3 +221,27 @@ def test_the_object_of_a_method(server, tools, header, status):
     answer = server.post(tools.envelope(f"<SIMPLEREQ>{call}</SIMPLEREQ>"), tools.headers("Reset", header))
     assert answer.status == status
     assert ("RETURNVALUE" in answer.text) == (status == 200)
+
+
+def test_a_large_message(ask, tools):
+    names = "".join(f"<VALUE>{'x' * 100}{number}</VALUE>" for number in range(2000))
+    body = tools.intrinsic(
+        "EnumerateInstances", f'{LIST}<IPARAMVALUE NAME="PropertyList"><VALUE.ARRAY>{names}</VALUE.ARRAY></IPARAMVALUE>'
+    )
+    answer = ask(body, CIMMethod="EnumerateInstances")
+    assert answer.status == 200
+    assert answer.text.count("<INSTANCE ") == 3
+
+
+@pytest.mark.parametrize("tag", ["IPARAMVALUE", "KEYBINDING"])
+def test_names_given_twice(ask, tools, tag):
+    twice = f'<{tag} NAME="InstanceID"><KEYVALUE>1</KEYVALUE></{tag}><{tag} NAME="instanceid"><KEYVALUE>1</KEYVALUE></{tag}>'
+    if tag == "KEYBINDING":
+        name = f'<INSTANCENAME CLASSNAME="T_Setting">{twice}</INSTANCENAME>'
+        answer = ask(
+            tools.intrinsic("GetInstance", f'<IPARAMVALUE NAME="InstanceName">{name}</IPARAMVALUE>'),
+            CIMMethod="GetInstance",
+        )
+        assert 'CODE="4"' in answer.text
+    else:
+        assert ask(tools.intrinsic("EnumerateInstanceNames", twice)).getheader("CIMError") == "request-not-valid"

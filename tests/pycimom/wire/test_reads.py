@@ -134,6 +134,7 @@ def test_associations_in_both_directions_and_with_filters(client, tools):
         (lambda c, p: c.References(p("T_Setting", InstanceID="setting 1"), ResultClass="X"),
          pywbem.CIM_ERR_INVALID_PARAMETER),
         (lambda c, p: c.AssociatorNames(p("Nothing", InstanceID="x")), pywbem.CIM_ERR_INVALID_PARAMETER),
+        (lambda c, p: c.OpenReferenceInstances(p("Nothing", InstanceID="x")), pywbem.CIM_ERR_INVALID_PARAMETER),
         (lambda c, p: c.GetQualifier("Nothing"), pywbem.CIM_ERR_NOT_FOUND),
         (lambda c, p: c.ExecQuery("XPath", "//a"), pywbem.CIM_ERR_QUERY_LANGUAGE_NOT_SUPPORTED),
         (lambda c, p: c.ExecQuery("WQL", "SELECT FROM"), pywbem.CIM_ERR_INVALID_QUERY),
