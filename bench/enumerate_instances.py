@@ -33,8 +33,8 @@ BODY = (
 NGINX = """
 daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
 events {{ }}
-http {{ access_log off; sendfile on; client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
-  uwsgi_temp_path {folder}; scgi_temp_path {folder}; keepalive_requests 1000000;
+http {{ access_log off; sendfile on; client_body_temp_path {folder}; proxy_temp_path {folder}; 
+  fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder}; keepalive_requests 1000000;
   server {{ listen 127.0.0.1:{port}; root {folder}; }} }}
 """
 
@@ -124,7 +124,14 @@ def measure(vms: int, rounds: int) -> dict[str, float]:
             bridge.stop()
             shutil.rmtree(state, ignore_errors=True)
     pycimom, plain = (statistics.median(column) for column in zip(*pairs, strict=True))
-    return {"vms": vms, "bytes": len(body), "first": first, "pycimom": pycimom, "nginx": plain, "ratio": pycimom / plain}
+    return {
+        "vms": vms,
+        "bytes": len(body),
+        "first": first,
+        "pycimom": pycimom,
+        "nginx": plain,
+        "ratio": pycimom / plain,
+    }
 
 
 def main() -> None:

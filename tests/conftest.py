@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from bridge_process import Bridge, run_bridge, short_folder
+
+# requests, and with it pywbem, would trust these instead of the certificate that a test names.
+for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+    os.environ.pop(variable, None)
 
 
 @pytest.fixture

@@ -29,7 +29,9 @@ def here(text: str, bridge) -> str:
     for fixed, door in {"5988": "cim-http", "5989": "cim-https", "9363": "xenapi-http", "9367": "xenapi-https"}.items():
         port = urls[door].rpartition(":")[2]
         text = text.replace(f"127.0.0.1:{fixed}", f"127.0.0.1:{port}")
-    return text.replace("~/.local/state/xen-cim", str(bridge.state)).replace('"$PWD/.venv/bin', f'"{Path(sys.executable).parent}')
+    return text.replace("~/.local/state/xen-cim", str(bridge.state)).replace(
+        '"$PWD/.venv/bin', f'"{Path(sys.executable).parent}'
+    )
 
 
 def in_one_shell(script: str, bridge, home: Path) -> str:
@@ -84,7 +86,9 @@ def test_shell(block, bridge, preparation, restored, tmp_path):
 
 
 PYTHON = [
-    pytest.param(block, id=f"{page.name}-{number}") for page in PAGES for number, block in enumerate(blocks(page, "python"))
+    pytest.param(block, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, block in enumerate(blocks(page, "python"))
 ]
 
 
@@ -106,10 +110,13 @@ def test_the_listener_of_the_docs_prints_a_start(bridge, restored, unused_tcp_po
         stdout=subprocess.PIPE,
         text=True,
     ) as watcher:
-        assert watcher.stdout.readline() == "subscribed\n"
-        session.xenapi.VM.start(vm, False)
-        assert watcher.stdout.readline() == f"{session.xenapi.VM.get_name_label(vm)}: EnabledState 3 -> 2\n"
-        assert watcher.wait(30) == 0
+        try:
+            assert watcher.stdout.readline() == "subscribed\n"
+            session.xenapi.VM.start(vm, False)
+            assert watcher.stdout.readline() == f"{session.xenapi.VM.get_name_label(vm)}: EnabledState 3 -> 2\n"
+            assert watcher.wait(30) == 0
+        finally:
+            watcher.kill()
 
 
 def test_links_lead_somewhere():

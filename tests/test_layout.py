@@ -81,7 +81,7 @@ def test_no_module_imports_itself_through_others():
 
 def test_every_package_is_installed():
     declared = (ROOT / "pyproject.toml").read_text()
-    packages = {module.rsplit(".", 1)[0] if not file.name == "__init__.py" else module for module, file in MODULES.items()}
+    packages = {module.rsplit(".", 1)[0] if file.name != "__init__.py" else module for module, file in MODULES.items()}
     assert [package for package in sorted(packages) if f'"{package}"' not in declared] == []
 
 

@@ -24,7 +24,7 @@ class Subscriber:
     received: queue.Queue[pywbem.CIMInstance] = field(default_factory=queue.Queue)
 
     def until_mark(self) -> list[pywbem.CIMInstance]:
-        """Everything received before the indication that a rename to MARK raises: so nothing can still be on its way."""
+        """Everything received before the indication that a rename to MARK raises: nothing can still be on its way."""
         instances = []
         while True:
             instance = self.received.get(timeout=20)
@@ -95,9 +95,9 @@ def test_a_start_is_one_indication(bridge, subscribe, xenapi, halted_vm, until, 
     xenapi.VM.set_name_description(halted_vm, MARK)
     received = every.until_mark()
 
-    assert [(each["PreviousInstance"]["EnabledState"], each["SourceInstance"]["EnabledState"]) for each in received] == [
-        (3, 2)
-    ]
+    assert [
+        (each["PreviousInstance"]["EnabledState"], each["SourceInstance"]["EnabledState"]) for each in received
+    ] == [(3, 2)]
     (indication,) = received
     assert indication.classname == "Xen_ComputerSystemModification"
     assert indication["SourceInstance"]["Name"] == xenapi.VM.get_uuid(halted_vm)
@@ -107,7 +107,9 @@ def test_a_start_is_one_indication(bridge, subscribe, xenapi, halted_vm, until, 
     xenapi.VM.hard_shutdown(halted_vm)
     xenapi.VM.set_name_description(halted_vm, before)
     selected = [changes.received.get(timeout=20) for _ in range(2)]
-    assert [(each["PreviousInstance"]["EnabledState"], each["SourceInstance"]["EnabledState"]) for each in selected] == [
+    assert [
+        (each["PreviousInstance"]["EnabledState"], each["SourceInstance"]["EnabledState"]) for each in selected
+    ] == [
         (3, 2),
         (2, 3),
     ]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from bridge_process import environment, short_folder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -137,13 +138,24 @@ class TestWhatCanBeWrong:
 
     def test_no_network_for_the_schema(self, folder):
         dead = "http://127.0.0.1:9/simple"
-        nowhere = {"PIP_INDEX_URL": dead, "PIP_EXTRA_INDEX_URL": dead, "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
+        nowhere = {
+            "PIP_INDEX_URL": dead,
+            "PIP_EXTRA_INDEX_URL": dead,
+            "PIP_RETRIES": "0",
+            "PIP_CONFIG_FILE": os.devnull,
+        }
         line = failure(folder / "state", XDG_CACHE_HOME=str(folder / "cache"), XEN_CIM_SCHEMA="", **nowhere)
         assert "XEN_CIM_SCHEMA" in line
 
     @pytest.mark.parametrize(
         ("name", "value"),
-        [("XEN_CIM_VMS", "many"), ("XEN_CIM_VMS", "-1"), ("XEN_CIM_HOSTS", "0"), ("XEN_CIM_SEED", "x"), ("XEN_CIM_PORTS", "some")],
+        [
+            ("XEN_CIM_VMS", "many"),
+            ("XEN_CIM_VMS", "-1"),
+            ("XEN_CIM_HOSTS", "0"),
+            ("XEN_CIM_SEED", "x"),
+            ("XEN_CIM_PORTS", "some"),
+        ],
     )
     def test_a_setting_that_makes_no_sense(self, folder, name, value):
         assert name in failure(folder, **{name: value})
@@ -174,7 +186,12 @@ def test_a_fresh_clone_in_an_empty_home(folder):
     subprocess.run(["git", "clone", "-q", str(ROOT), str(folder / "clone")], check=True)
     for _ in range(2):
         with subprocess.Popen(
-            ["make", "-s", "run"], cwd=folder / "clone", env=bare, stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
+            ["make", "-s", "run"],
+            cwd=folder / "clone",
+            env=bare,
+            stdout=subprocess.PIPE,
+            text=True,
+            stdin=subprocess.DEVNULL,
         ) as process:
             printed = []
             for line in process.stdout:

@@ -145,7 +145,9 @@ class TestPywbemcli:
         assert name["Name"] in run("instance", "enumerate", "Xen_ComputerSystem", "--no", door=door)
 
     def test_get(self, run, name):
-        printed = run("instance", "get", f'Xen_ComputerSystem.CreationClassName="{name.classname}",Name="{name["Name"]}"')
+        printed = run(
+            "instance", "get", f'Xen_ComputerSystem.CreationClassName="{name.classname}",Name="{name["Name"]}"'
+        )
         assert re.search(r"EnabledState = 3;", printed)
 
     def test_associators(self, run, name):
@@ -184,7 +186,9 @@ class TestWbemcli:
         if wbemcli is None:
             pytest.skip("wbemcli is not installed (Debian: sblim-wbemcli)")
 
-        def run(operation: str, path: str, *arguments: str, door: str = "cim-http", options: tuple[str, ...] = ()) -> str:
+        def run(
+            operation: str, path: str, *arguments: str, door: str = "cim-http", options: tuple[str, ...] = ()
+        ) -> str:
             url = urlsplit(bridge.url(door))
             if door == "cim-https":
                 options = ("-cacert", bridge.certificate, *options)

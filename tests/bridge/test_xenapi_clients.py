@@ -104,7 +104,8 @@ my $session = call("session.login_with_password", RPC::XML::string->new($user), 
 for my $host (@{call("host.get_all", $session)}) {
     my $metrics = call("host.get_metrics", $session, $host);
     printf "%s %s %s\n", call("host.get_name_label", $session, $host),
-        call("host_metrics.get_memory_total", $session, $metrics), call("host_metrics.get_memory_free", $session, $metrics);
+        call("host_metrics.get_memory_total", $session, $metrics),
+        call("host_metrics.get_memory_free", $session, $metrics);
 }
 call("session.logout", $session);
 """
