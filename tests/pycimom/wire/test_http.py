@@ -235,7 +235,7 @@ def test_a_large_message(ask, tools):
 
 @pytest.mark.parametrize("tag", ["IPARAMVALUE", "KEYBINDING"])
 def test_names_given_twice(ask, tools, tag):
-    twice = f'<{tag} NAME="InstanceID"><KEYVALUE>1</KEYVALUE></{tag}><{tag} NAME="instanceid"><KEYVALUE>1</KEYVALUE></{tag}>'
+    twice = "".join(f'<{tag} NAME="{name}"><KEYVALUE>1</KEYVALUE></{tag}>' for name in ("InstanceID", "instanceid"))
     if tag == "KEYBINDING":
         name = f'<INSTANCENAME CLASSNAME="T_Setting">{twice}</INSTANCENAME>'
         answer = ask(
