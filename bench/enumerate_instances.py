@@ -33,7 +33,7 @@ BODY = (
 NGINX = """
 daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
 events {{ }}
-http {{ access_log off; sendfile on; client_body_temp_path {folder}; proxy_temp_path {folder}; 
+http {{ access_log off; sendfile on; client_body_temp_path {folder}; proxy_temp_path {folder};
   fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder}; keepalive_requests 1000000;
   server {{ listen 127.0.0.1:{port}; root {folder}; }} }}
 """
