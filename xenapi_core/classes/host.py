@@ -256,7 +256,7 @@ class host(XenClass, role=POOL_OPERATOR, operations=HostOperations()):
             change.update(host, enabled=True)
 
     @message(role=POOL_OPERATOR, asynchronous=True)
-    def disable(call: Call, host: HostRef, auto_enable: bool = True) -> None:
+    def disable(call: Call, host: HostRef) -> None:
         """Let no further VM start on a host; those that run there go on."""
         with call.store.write() as change:
             change.update(host, enabled=False)

@@ -347,19 +347,19 @@ def error(why: Refusal, vm: Record, operation: vm_operations) -> XenApiError:
     """Return the error that tells a client why an operation cannot begin."""
     match why:
         case Refusal.blocked:
-            return XenApiError(why, vm.ref, vm["blocked_operations"][operation])
+            return XenApiError(why.value, vm.ref, vm["blocked_operations"][operation])
         case Refusal.bad_power_state:
             return bad_power_state(vm, *states(operation, control_domain=vm["is_control_domain"]))
         case Refusal.busy:
             current: dict[str, vm_operations] = vm["current_operations"]
             task, other = next((task, op) for task, op in current.items() if not compatible(operation, op))
-            return XenApiError(why, "VM", vm.ref, other, task)
+            return XenApiError(why.value, "VM", vm.ref, other, task)
         case Refusal.control_domain:
-            return XenApiError(why, f"{operation} is not possible for a host's control domain")
+            return XenApiError(why.value, f"{operation} is not possible for a host's control domain")
         case Refusal.not_template | Refusal.not_snapshot:
-            return XenApiError(why)
+            return XenApiError(why.value)
         case _:
-            return XenApiError(why, vm.ref, operation)
+            return XenApiError(why.value, vm.ref, operation)
 
 
 class VMOperations(Operations):

@@ -318,7 +318,10 @@ class VM(XenClass, role=VM_ADMIN, operations=VM_OPERATIONS):
 
     @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, *NOWHERE))
     async def start(call: Call, vm: VMRef, start_paused: bool, force: bool = False) -> None:
-        """Start a halted VM on the host that suits it best."""
+        """Start a halted VM on the host that suits it best.
+
+        ``force`` would skip checks of its last boot's CPU; there are none to skip.
+        """
         await power.start(call, vm, "start", paused=start_paused)
 
     @message(role=VM_POWER_ADMIN, asynchronous=True, errors=(*BUSY, *NOT_THERE))
