@@ -87,7 +87,9 @@ class XenProvider(Provider):
         return self._view
 
     def _follow(self, before: Version | None, after: Version, changes: Sequence[Change]) -> None:
-        if self._view is None:
+        if self._view is None or before is None or self._view.version.number != before.number:
+            if before is not None:
+                log.error("view_made_afresh", version=after.number)  # the last change could not be followed
             self._view = XenView.first(self._model, after)
             return
         moment = datetime.now(UTC)

@@ -64,6 +64,19 @@ async def test_declarations_name_what_is_served(provider):
             assert {key for key, _ in instance.name.keys} == set(declaration.keys)
 
 
+async def test_a_change_that_cannot_be_followed_does_not_last(provider, xen, halted, until, system_name, monkeypatch):
+    name = await system_name(halted)
+    with monkeypatch.context() as broken:
+        broken.setattr(type(provider.view()), "following", lambda *_: 1 / 0)
+        await xen.call("VM.set_name_label", halted, "missed")
+        token = await xen.call("event.inject", "VM", halted)
+        assert await provider._inventory.wait_beyond(token, 5)
+    assert provider.view().instance(name).get("ElementName") != "missed"
+    await xen.call("VM.set_name_description", halted, "noticed")
+    await until(lambda view: view.instance(name).get("Description") == "noticed")
+    assert provider.view().instance(name).get("ElementName") == "missed"
+
+
 async def test_many_threads_read_and_invoke_while_a_vm_changes(
     pool, context_of, xen, halted, system_name, authenticator
 ):

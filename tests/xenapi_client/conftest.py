@@ -30,9 +30,9 @@ class ScriptedPool:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
-    async def open(self, port: int = 0) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+    async def open(self, port: int = 0, host: str = "127.0.0.1") -> None:
+        self._server = await asyncio.start_server(self._serve, host, port)
+        self.url = f"http://{host}:{self._server.sockets[0].getsockname()[1]}"
 
     async def close(self) -> None:
         self._server.close()
@@ -108,11 +108,12 @@ async def pool() -> AsyncIterator[ScriptedPool]:
 
 
 @pytest.fixture
-async def other_pool() -> AsyncIterator[ScriptedPool]:
-    pool = ScriptedPool()
-    await pool.open()
-    yield pool
-    await pool.close()
+async def master(pool) -> AsyncIterator[ScriptedPool]:
+    """Another server at the same port of 127.0.0.2."""
+    master = ScriptedPool()
+    await master.open(int(pool.url.rpartition(":")[2]), "127.0.0.2")
+    yield master
+    await master.close()
 
 
 @pytest.fixture

@@ -79,20 +79,33 @@ async def test_an_old_server_gets_the_login_it_knows(pool, connection, refused):
     assert await connection.call("VM.get_all") == []
 
 
-async def test_a_pool_member_sends_on_to_its_master(pool, other_pool, refused):
+async def test_a_pool_member_sends_on_to_its_master(pool, master, connection, refused):
     def slave(*_):
         raise refused("HOST_IS_SLAVE", "127.0.0.2")
 
     pool.answers["session.login_with_password"] = slave
-    connection = Connection(pool.url, "alice", PASSWORD)
-    with pytest.raises(XenApiUnavailable, match=r"127\.0\.0\.2"):  # same port, where nobody listens
-        await connection.call("VM.get_all")
-    assert connection.endpoint == pool.url, "the next call begins where it was told to"
+    master.answers["VM.get_all"] = list
+    assert await connection.call("VM.get_all") == []
+    assert connection.endpoint == master.url
+    assert await connection.call("VM.get_all") == []
+    assert len(pool.calls) == 1
 
-    pool.answers["session.login_with_password"] = lambda *_: "session"
+
+async def test_after_its_master_the_pool_is_asked_again(pool, master, connection, refused):
+    def slave(*_):
+        raise refused("HOST_IS_SLAVE", "127.0.0.2")
+
+    pool.answers["session.login_with_password"] = slave
+    master.answers["VM.get_all"] = list
+    await connection.call("VM.get_all")
+    await master.close()
+    with pytest.raises(XenApiUnavailable, match=r"127\.0\.0\.2"):
+        await connection.call("VM.get_all")
+    del pool.answers["session.login_with_password"]  # the member has become the master
     pool.answers["VM.get_all"] = list
     assert await connection.call("VM.get_all") == []
-    await connection.close()
+    assert connection.endpoint == pool.url
+    await master.open(int(pool.url.rpartition(":")[2]), "127.0.0.2")
 
 
 async def test_members_that_send_on_in_a_circle_are_not_followed_for_ever(pool, connection, refused):
