@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 import pywbem
+
+from cim_provider import CimError, Status
+from pycimom.cimxml.writing import Writer
+from pycimom.enumerations import Enumerations, Kind, Results
+from pycimom.fragments import Found, Fragments, Shape
 
 
 @pytest.fixture
@@ -69,18 +76,31 @@ def test_a_session_belongs_to_its_user_namespace_and_kind(many):
     assert len(client.PullInstancesWithPath(context, 1).instances) == 1
 
 
-def test_sessions_expire_and_are_limited(start, tools):
-    server = start(enumerations=2, enumeration_timeout=1, longest_enumeration_timeout=10)
+def test_sessions_are_limited(start, tools):
+    server = start(enumerations=2)
     server.provider.put(*(tools.system(number) for number in range(5)))
     client = server.connect()
     first = client.OpenEnumerateInstances("T_System").context
     client.OpenEnumerateInstances("T_System", OperationTimeout=10)
     _fails(lambda: client.OpenEnumerateInstances("T_System"), pywbem.CIM_ERR_SERVER_LIMITS_EXCEEDED)
-    expiries = [each for each in server.loop._scheduled if "OrderedDict" not in repr(each)]
-    assert len(expiries) >= 2
-    server.call(lambda: server.server._enumerations._sessions[first[0]].expiry._run())
-    _fails(lambda: client.PullInstancesWithPath(first, 1), pywbem.CIM_ERR_INVALID_ENUMERATION_CONTEXT)
+    client.CloseEnumeration(first)
     assert client.OpenEnumerateInstances("T_System").context
+
+
+async def test_sessions_expire(schema, tools):
+    fragments = Fragments(Writer(schema), "host", 1 << 20)
+    sessions = Enumerations(fragments, limit=10, timeout=0, longest_timeout=10)
+    results = Results(tools.namespace, Shape.INSTANCE, [Found(tools.namespace, [tools.system(1), tools.system(2)])])
+    owner = ("olga", tools.namespace)
+    short = await sessions.open(owner, Kind.INSTANCES, results, None, 1)
+    long = await sessions.open(owner, Kind.INSTANCES, results, 10, 1)
+    assert len(sessions) == 2
+    while len(sessions) == 2:
+        await asyncio.sleep(0)
+    with pytest.raises(CimError) as caught:
+        await sessions.pull(owner, Kind.INSTANCES, short.context, 1)
+    assert caught.value.status is Status.INVALID_ENUMERATION_CONTEXT
+    assert (await sessions.pull(owner, Kind.INSTANCES, long.context, 1)).context is None
 
 
 @pytest.mark.parametrize(
