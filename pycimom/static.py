@@ -48,23 +48,33 @@ class Origin:
     peer: str | None = None
 
 
+class StoreError(Exception):
+    """A file of instances cannot be used; the text is a sentence that names the file and says why."""
+
+
 class InstanceStore:
     """Instances by namespace in one SQLite file (WAL, mode 0600). Its methods block; call them in a thread."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create the file and its folder.
-
-        OSError or sqlite3.Error if that fails, ValueError if a newer version wrote it.
-        """
+        """Open or create the file and its folder; OSError or StoreError if that fails or a newer version wrote it."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.touch(mode=0o600)
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare(path)
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise StoreError(f"{path} is not a usable file of instances ({error}).") from error
+        except StoreError:
+            self._connection.close()
+            raise
+
+    def _prepare(self, path: Path) -> None:
         self._connection.execute("pragma journal_mode = wal")
         self._connection.execute("pragma synchronous = full")
         version = self._connection.execute("pragma user_version").fetchone()[0]
         if version > _FORMAT:
-            self._connection.close()
-            raise ValueError(f"{path} was written by a newer version of this program (format {version}).")
+            raise StoreError(f"{path} was written by a newer version of this program (format {version}).")
         if version == 0:
             self._connection.executescript(f"begin; {_SCHEMA}; pragma user_version = {_FORMAT}; commit")
 

@@ -13,6 +13,7 @@ from netserve.doors import Door, Tls
 from pycimom.mof_source import MofError
 from pycimom.repository_cache import open_repository
 from pycimom.server import CimServer, Registration, Settings
+from pycimom.static import StoreError
 from xen_providers.access import XenApiAuthenticator
 from xen_providers.provider import XenProvider
 from xen_tools import daemon, schema
@@ -36,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--https", type=daemon.port, default=HTTPS_PORT, metavar="PORT", help="(default: %(default)s)")
     daemon.add_arguments(parser)
     arguments = parser.parse_args(argv)
-    return daemon.run("pycimom", lambda: _Bridge(arguments), arguments, (MofError,))
+    return daemon.run("pycimom", lambda: _Bridge(arguments), arguments, (MofError, StoreError))
 
 
 class _Bridge:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cim_provider import CimError, Context, Instance, InstanceName, Principal, Status
 from pycimom.interop import InteropProvider, ServerIdentity
 from pycimom.repository import NamespaceClasses, Repository
-from pycimom.static import InstanceStore, Origin, StaticProvider, StaticView
+from pycimom.static import InstanceStore, Origin, StaticProvider, StaticView, StoreError
 
 CONTEXT = Context(Principal("alice"), "root/cimv2", "192.0.2.1")
 
@@ -68,7 +68,7 @@ class TestStore:
             assert connection.execute("pragma user_version").fetchone() == (1,)
             connection.execute("pragma user_version = 99")
         connection.close()
-        with pytest.raises(ValueError, match="newer version"):
+        with pytest.raises(StoreError, match="newer version"):
             InstanceStore(path)
 
 
@@ -195,3 +195,11 @@ class TestInterop:
             for each in view.instances(class_name):
                 assert set(each.properties) <= set(cim_class.properties)
                 assert {name for name, _ in each.name.keys} == {key.name for key in cim_class.keys}
+
+
+def test_a_file_of_something_else_is_refused_and_kept(tmp_path):
+    path = tmp_path / "instances"
+    path.write_bytes(b"something else" * 100)
+    with pytest.raises(StoreError, match="not a usable file"):
+        InstanceStore(path)
+    assert path.read_bytes() == b"something else" * 100
