@@ -153,8 +153,13 @@ class Connection(asyncio.Protocol):
 
     def finish(self) -> None:
         """Close now if nothing is being answered; otherwise the answer will be the last."""
-        if self._state is not _State.ANSWERING:
+        if self._state is _State.ANSWERING:
+            return
+        if self._transport.get_write_buffer_size():
             self._transport.close()
+        else:
+            # Nothing is lost, and an idle TLS client that never says goodbye does not hold us up.
+            self._transport.abort()
 
     def abort(self) -> asyncio.Task[None] | None:
         """Drop the connection, cancel the handler, and return its task for those who want to see it end."""

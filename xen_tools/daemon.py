@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import os
 import resource
@@ -75,6 +76,8 @@ def run(
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     expected: tuple[type[Exception], ...] = (*known, OSError)
+    # A big pool is millions of objects that live long: the collector's defaults would walk them again and again.
+    gc.set_threshold(100_000, 50, 1000)
     try:
         uvloop.run(_serve(make, arguments.until_end_of_input))
     except expected as error:

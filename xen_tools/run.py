@@ -54,9 +54,13 @@ def _stop_early(number: int, frame: FrameType | None) -> None:
 
 
 def _keep_foreign_socket(path: Path, state: StateFolder) -> None:
-    """Refuse to replace a stale socket that may be somebody else's: one neither in our folder nor made by us."""
+    """Refuse to replace a stale socket that may be somebody else's.
+
+    Ours is one that the last start named, or one in a state folder that has run a xenapid before.
+    """
     last = state.read_endpoints().get("urls", {}).get("xenapi-unix")
-    ours = path.is_relative_to(state.path) or last == f"http+unix://{path}"
+    left_here = path.is_relative_to(state.path) and state.state_of("xenapid").exists()
+    ours = left_here or last == f"http+unix://{path}"
     if not ours and is_stale_socket(path):
         raise CommandError(f"A socket that nobody listens at is in the way: {path}; remove it or set XEN_CIM_SOCKET.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -130,6 +131,12 @@ class TestWhatCanBeWrong:
             other.bind(str(path))
         assert str(path) in failure(folder / "state", XEN_CIM_SOCKET=str(path))
 
+    def test_a_socket_in_a_folder_that_is_new(self, folder):
+        path = folder / "xen-api.sock"
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(path))
+        assert str(path) in failure(folder)
+
     def test_a_file_where_the_socket_should_be(self, folder):
         path = folder / "precious.txt"
         path.write_text("precious")
@@ -192,10 +199,11 @@ def test_a_fresh_clone_in_an_empty_home(folder):
             stdout=subprocess.PIPE,
             text=True,
             stdin=subprocess.DEVNULL,
+            start_new_session=True,
         ) as process:
             printed = []
             for line in process.stdout:
                 printed.append(line.rstrip())
                 if line == "ready\n":
-                    subprocess.run(["pkill", "-INT", "-P", str(process.pid)], check=True)
-        assert printed[-1] == "ready" or "ready" in printed, "\n".join(printed)
+                    os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does
+        assert printed[-1] == "ready", "\n".join(printed)
