@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
@@ -53,6 +54,9 @@ class ClassDefinition:
 class XenClass:
     """The base of all classes of the API. Subclasses are declarations; they have no instances.
 
+    A class with many messages is made of parts, one per subject: plain classes named before this one, as in
+    ``class VM(Power, Sizing, XenClass)``. What they declare is the class's own; what the class itself declares wins.
+
     Options, given as in ``class VM(XenClass, creatable=True)``: see ``ClassDefinition``.
     """
 
@@ -71,9 +75,7 @@ class XenClass:
         removed: Sequence[str] = (),
         read: Callable[[Call, str], Record] | None = None,
     ) -> None:
-        messages = {value.name: value for value in vars(cls).values() if isinstance(value, Message)}
-        for message in messages.values():
-            message.cls = cls.__name__
+        messages = _messages(cls)
         cls.definition = ClassDefinition(
             name=cls.__name__,
             doc=(cls.__doc__ or "").strip(),
@@ -99,8 +101,25 @@ def _reader(cls: str) -> Callable[[Call, str], Record]:
     return read
 
 
+def _declared(cls: type) -> dict[str, Any]:
+    """Return all that a class and its parts declare, the class's own last."""
+    parts = [part for part in reversed(cls.__mro__) if part not in (object, XenClass)]
+    return {name: value for part in parts for name, value in vars(part).items()}
+
+
+def _messages(cls: type) -> dict[str, Message[..., Any]]:
+    """Return the messages of a class and its parts, each knowing its class."""
+    messages = {}
+    for name, value in _declared(cls).items():
+        if isinstance(value, Message):
+            message = messages[value.name] = copy(value)
+            message.cls = cls.__name__
+            setattr(cls, name, message)
+    return messages
+
+
 def _fields(cls: type) -> dict[str, Field]:
-    declared = {name: value for name, value in vars(cls).items() if isinstance(value, FieldDeclaration)}
+    declared = {name: value for name, value in _declared(cls).items() if isinstance(value, FieldDeclaration)}
     hints = get_type_hints(cls, localns={}, include_extras=True)
     return {name.rstrip("_"): _field(cls.__name__, name, value, hints.get(name)) for name, value in declared.items()}
 
