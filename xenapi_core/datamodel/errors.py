@@ -17,27 +17,80 @@ class ErrorCode:
 
 
 ERRORS: dict[str, ErrorCode] = {
+    "BRIDGE_NAME_EXISTS": ErrorCode(("bridge",), "There is a network with the bridge {bridge} already."),
+    "CANNOT_ADD_TUNNEL_TO_BOND_SLAVE": ErrorCode(
+        ("PIF",), "The NIC {PIF} is a member of a bond: no tunnel can be made on it."
+    ),
+    "CANNOT_ADD_VLAN_TO_BOND_SLAVE": ErrorCode(
+        ("PIF",), "The NIC {PIF} is a member of a bond: no VLAN can be made on it."
+    ),
+    "CANNOT_CHANGE_PIF_PROPERTIES": ErrorCode(
+        ("PIF",), "The properties of the NIC {PIF} follow from another NIC or bond."
+    ),
+    "CANNOT_DESTROY_SYSTEM_NETWORK": ErrorCode(
+        ("network",), "The network {network} belongs to the system: it cannot be destroyed."
+    ),
+    "CANNOT_EVACUATE_HOST": ErrorCode(("errors",), "The host cannot be evacuated: {errors}."),
+    "CANNOT_PLUG_BOND_SLAVE": ErrorCode(("PIF",), "The NIC {PIF} is a member of a bond: plug the bond."),
+    "CANNOT_PLUG_VIF": ErrorCode(("VIF",), "The virtual NIC {VIF} cannot be plugged in now."),
     "CANNOT_RESET_CONTROL_DOMAIN": ErrorCode(
         ("vm",), "The control domain {vm} runs its host: its power state cannot be reset."
     ),
+    "DEVICE_ALREADY_ATTACHED": ErrorCode(("device",), "The device {device} is attached already."),
+    "DEVICE_ALREADY_DETACHED": ErrorCode(("device",), "The device {device} is not attached."),
+    "DEVICE_ALREADY_EXISTS": ErrorCode(("device",), "There is a device {device} already."),
+    "DUPLICATE_PIF_DEVICE_NAME": ErrorCode(("device",), "The host has a NIC with the name {device} already."),
     "EVENTS_LOST": ErrorCode((), "Some events have been lost, because the client read them too slowly."),
     "EVENT_FROM_TOKEN_PARSE_FAILURE": ErrorCode(("token",), "The token {token} is not one that event.from gave."),
     "EVENT_SUBSCRIPTION_PARSE_FAILURE": ErrorCode(
         ("subscription",), "The subscription {subscription} is neither *, nor a class, nor a class and a reference."
     ),
     "HANDLE_INVALID": ErrorCode(("class", "handle"), "There is no {class} with the reference {handle}."),
+    "HA_HOST_CANNOT_ACCESS_STATEFILE": ErrorCode((), "No shared storage can hold the state file of high availability."),
+    "HA_IS_ENABLED": ErrorCode((), "High availability is on: turn it off first."),
+    "HA_NOT_ENABLED": ErrorCode((), "High availability is not on."),
+    "HA_NO_PLAN": ErrorCode((), "No plan can keep all protected VMs running if so many hosts fail."),
+    "HOST_CANNOT_ATTACH_NETWORK": ErrorCode(
+        ("host", "network"), "The host {host} cannot be joined to the network {network}."
+    ),
+    "HOST_CANNOT_DESTROY_SELF": ErrorCode(("host",), "The host {host} is the pool's master: it cannot be removed."),
     "HOST_DISABLED": ErrorCode(("host",), "The host {host} is disabled: no VM may start on it."),
+    "HOST_HAS_RESIDENT_VMS": ErrorCode(("host",), "VMs run on the host {host}."),
+    "HOST_IS_LIVE": ErrorCode(("host",), "The host {host} is running."),
+    "HOST_NAME_INVALID": ErrorCode(("reason",), "This cannot be the name of a host: {reason}."),
+    "HOST_NOT_DISABLED": ErrorCode((), "The host has to be disabled first."),
     "HOST_NOT_ENOUGH_FREE_MEMORY": ErrorCode(
         ("needed", "available"), "The host has too little free memory: {needed} bytes are needed, {available} are free."
     ),
     "HOST_NOT_LIVE": ErrorCode((), "The host does not answer."),
+    "HOST_POWER_ON_MODE_DISABLED": ErrorCode((), "The host has no way of being switched on from afar."),
     "INSUFFICIENT_CPUS": ErrorCode(
         ("needed", "available"), "There are too few CPUs: {needed} are needed, {available} are free."
     ),
+    "INTERFACE_HAS_NO_IP": ErrorCode(("interface",), "The NIC {interface} has no IP address."),
     "INTERNAL_ERROR": ErrorCode(("message",), "The server failed to do this: {message}."),
+    "INVALID_CIDR_ADDRESS_SPECIFIED": ErrorCode(
+        ("parameter",), "The parameter {parameter} is no IP address with the length of a prefix."
+    ),
     "INVALID_CPU": ErrorCode(("message",), "The CPU cannot be used: {message}."),
+    "INVALID_EDITION": ErrorCode(("edition",), "There is no edition {edition}."),
+    "INVALID_IP_ADDRESS_SPECIFIED": ErrorCode(("parameter",), "The parameter {parameter} is no IP address."),
     "INVALID_VALUE": ErrorCode(("field", "value"), "The value {value} is not valid for {field}."),
+    "IS_TUNNEL_ACCESS_PIF": ErrorCode(("PIF",), "The NIC {PIF} stands for a tunnel: nothing can be made on it."),
+    "JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS": ErrorCode(
+        (), "A host that is the master of others cannot join another pool."
+    ),
+    "JOINING_HOST_CANNOT_CONTAIN_SHARED_SRS": ErrorCode(
+        (), "A host with shared storage of its own cannot join another pool."
+    ),
+    "JOINING_HOST_CANNOT_HAVE_RUNNING_OR_SUSPENDED_VMS": ErrorCode(
+        (), "A host with running or suspended VMs cannot join another pool."
+    ),
     "LAST_CPU_NOT_REMOVEABLE": ErrorCode(("message",), "The last CPU cannot be taken away: {message}."),
+    "LICENSE_PROCESSING_ERROR": ErrorCode((), "The licence cannot be read."),
+    "MAC_DOES_NOT_EXIST": ErrorCode(("MAC",), "The host has no NIC with the address {MAC}."),
+    "MAC_INVALID": ErrorCode(("MAC",), "{MAC} is no Ethernet address of a NIC."),
+    "MAC_STILL_EXISTS": ErrorCode(("MAC",), "The NIC with the address {MAC} is still in the host."),
     "MAP_DUPLICATE_KEY": ErrorCode(
         ("type", "param_name", "uuid", "key"), "The map {param_name} of the {type} already has the key {key}."
     ),
@@ -53,6 +106,15 @@ ERRORS: dict[str, ErrorCode] = {
     "NETWORK_ALREADY_CONNECTED": ErrorCode(
         ("network", "PIF"), "The network {network} is already joined to the physical NIC {PIF}."
     ),
+    "NETWORK_CONTAINS_PIF": ErrorCode(("pifs",), "NICs of hosts are joined to the network: {pifs}."),
+    "NETWORK_CONTAINS_VIF": ErrorCode(("vifs",), "Virtual NICs are joined to the network: {vifs}."),
+    "NETWORK_INCOMPATIBLE_PURPOSES": ErrorCode(
+        ("new_purpose", "conflicting_purpose"),
+        "A network cannot have the purpose {new_purpose} beside {conflicting_purpose}.",
+    ),
+    "NETWORK_INCOMPATIBLE_WITH_BOND": ErrorCode(("network",), "The network {network} cannot be that of a bond."),
+    "NETWORK_INCOMPATIBLE_WITH_TUNNEL": ErrorCode(("network",), "The network {network} cannot be that of a tunnel."),
+    "NETWORK_UNMANAGED": ErrorCode(("network",), "The network {network} is not managed by the server."),
     "NO_HOSTS_AVAILABLE": ErrorCode((), "No host can run this VM now."),
     "OPERATION_BLOCKED": ErrorCode(("ref", "reason"), "A user has blocked this operation on {ref}: {reason}."),
     "OPERATION_NOT_ALLOWED": ErrorCode(("reason",), "This is not allowed: {reason}."),
@@ -61,12 +123,34 @@ ERRORS: dict[str, ErrorCode] = {
         "The {class} {object} is busy with the operation {operation_type}.",
     ),
     "PERMISSION_DENIED": ErrorCode(("message",), "Not permitted: {message}."),
+    "PIF_ALLOWS_UNPLUG": ErrorCode(("PIF",), "The NIC {PIF} may be unplugged."),
+    "PIF_ALREADY_BONDED": ErrorCode(("PIF",), "The NIC {PIF} is a member of a bond already."),
+    "PIF_BOND_MORE_THAN_ONE_IP": ErrorCode((), "Only one member of a bond may have an IP address."),
+    "PIF_BOND_NEEDS_MORE_MEMBERS": ErrorCode((), "A bond needs at least two members."),
+    "PIF_CANNOT_BOND_CROSS_HOST": ErrorCode((), "All members of a bond have to be in one host."),
+    "PIF_DEVICE_NOT_FOUND": ErrorCode((), "There is no such NIC."),
+    "PIF_DOES_NOT_ALLOW_UNPLUG": ErrorCode(("PIF",), "The NIC {PIF} must stay up."),
+    "PIF_HAS_NO_NETWORK_CONFIGURATION": ErrorCode(("PIF",), "The NIC {PIF} has no IPv4 address configured."),
+    "PIF_HAS_NO_V6_NETWORK_CONFIGURATION": ErrorCode(("PIF",), "The NIC {PIF} has no IPv6 address configured."),
+    "PIF_INCOMPATIBLE_PRIMARY_ADDRESS_TYPE": ErrorCode(
+        ("PIF",), "The NIC {PIF} serves the other family of IP addresses first."
+    ),
+    "PIF_IS_MANAGEMENT_INTERFACE": ErrorCode(("PIF",), "The NIC {PIF} is the one over which its host is managed."),
+    "PIF_IS_NOT_PHYSICAL": ErrorCode(("PIF",), "The NIC {PIF} is not physical."),
+    "PIF_IS_NOT_SRIOV_CAPABLE": ErrorCode(("PIF",), "The NIC {PIF} cannot be shared by SR-IOV."),
     "PIF_IS_PHYSICAL": ErrorCode(("PIF",), "The NIC {PIF} is physical: it cannot be destroyed."),
+    "PIF_IS_VLAN": ErrorCode(("PIF",), "The NIC {PIF} is a VLAN."),
+    "PIF_NOT_PRESENT": ErrorCode(("host", "network"), "The host {host} has no NIC on the network {network}."),
+    "PIF_TUNNEL_STILL_EXISTS": ErrorCode(("PIF",), "There are tunnels on the NIC {PIF}."),
+    "PIF_UNMANAGED": ErrorCode(("PIF",), "The NIC {PIF} is not managed by the server."),
+    "PIF_VLAN_EXISTS": ErrorCode(("PIF",), "The NIC {PIF} has this VLAN already."),
+    "PIF_VLAN_STILL_EXISTS": ErrorCode(("PIF",), "There are VLANs on the NIC {PIF}."),
     "POOL_BAD_STATE": ErrorCode(("state",), "The CPU pool is in the wrong state: {state}."),
     "PROVISION_ONLY_ALLOWED_ON_TEMPLATE": ErrorCode((), "Only a template can be provisioned."),
     "RBAC_PERMISSION_DENIED": ErrorCode(
         ("permission", "message"), "Your role does not include the permission {permission}: {message}."
     ),
+    "REQUIRED_PIF_IS_UNPLUGGED": ErrorCode(("PIF",), "The NIC {PIF}, which is needed, is unplugged."),
     "REVERT_ONLY_ALLOWED_ON_SNAPSHOT": ErrorCode((), "Only a snapshot can be reverted to."),
     "SECURITY_ERROR": ErrorCode(("xserr", "message"), "The access policy forbids this: {message} (error {xserr})."),
     "SESSION_AUTHENTICATION_FAILED": ErrorCode(("user", "message"), "The user name or the password is wrong."),
@@ -76,11 +160,14 @@ ERRORS: dict[str, ErrorCode] = {
         ("requested", "maximum"), "The storage is full: {requested} bytes are needed, {maximum} are free."
     ),
     "TASK_CANCELLED": ErrorCode(("task",), "The task {task} was cancelled."),
+    "TRANSPORT_PIF_NOT_CONFIGURED": ErrorCode(("PIF",), "The NIC {PIF} has no IP address, which a tunnel needs."),
     "UNKOWN_SCHED_POLICY": ErrorCode((), "There is no such scheduler."),
     "UUID_INVALID": ErrorCode(("class", "uuid"), "There is no {class} with the uuid {uuid}."),
     "VALUE_NOT_SUPPORTED": ErrorCode(
         ("field", "value", "reason"), "The value {value} of {field} is not supported: {reason}."
     ),
+    "VIF_IN_USE": ErrorCode(("network", "VIF"), "The virtual NIC {VIF} of a running VM is on the network {network}."),
+    "VLAN_IN_USE": ErrorCode(("device", "vlan"), "The VLAN {vlan} of the NIC {device} is in use."),
     "VLAN_TAG_INVALID": ErrorCode(("VLAN",), "{VLAN} is no VLAN tag: it has to be between 0 and 4094."),
     "VM_BAD_POWER_STATE": ErrorCode(
         ("vm", "expected", "actual"), "The VM {vm} is {actual}; it has to be {expected} for this."
