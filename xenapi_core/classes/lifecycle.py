@@ -80,6 +80,16 @@ class vm_operations(StrEnum):
     create_vtpm = "create_vtpm"
 
 
+class domain_type(StrEnum):
+    """How a domain is built."""
+
+    hvm = "hvm"
+    pv = "pv"
+    pv_in_pvh = "pv_in_pvh"
+    pvh = "pvh"
+    unspecified = "unspecified"
+
+
 State: TypeAlias = vm_power_state
 Op: TypeAlias = vm_operations
 
@@ -94,6 +104,16 @@ ALIVE = (State.Paused, State.Suspended, State.Running)
 UP_OR_CRASHED = (State.Paused, State.Running, State.Crashed)
 ALIVE_OR_CRASHED = (State.Paused, State.Suspended, State.Running, State.Crashed)
 ANY = tuple(State)
+
+BUSY = (
+    "VM_BAD_POWER_STATE",
+    "OTHER_OPERATION_IN_PROGRESS",
+    "OPERATION_BLOCKED",
+    "OPERATION_NOT_ALLOWED",
+    "VM_IS_TEMPLATE",
+    "VM_IS_SNAPSHOT",
+)
+"""What any operation may be refused with."""
 
 STATES: dict[vm_operations, tuple[vm_power_state, ...]] = {
     Op.start: HALTED,

@@ -9,9 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xenapi_core.datamodel import NULL, Change, Objects, Record, XenApiError
+from xenapi_core.datamodel import NULL, READ_ONLY, Call, Change, Objects, Record, XenApiError, message
+from xenapi_core.datamodel.refs import HostRef, VMRef
 
 MIB = 1 << 20
+
+NOT_THERE = ("HOST_DISABLED", "HOST_NOT_LIVE", "HOST_NOT_ENOUGH_FREE_MEMORY", "VM_REQUIRES_SR", "VM_REQUIRES_NETWORK")
+"""What a start on a host may be refused with."""
+
+
+class Placement:
+    """The messages of VM that tell where it can run."""
+
+    @message(role=READ_ONLY)
+    def get_possible_hosts(call: Call, vm: VMRef) -> list[HostRef]:
+        """Return the hosts on which a VM could start now."""
+        return possible_hosts(call.store, call.record(vm, "VM"))
+
+    @message(role=READ_ONLY, errors=NOT_THERE)
+    def assert_can_boot_here(call: Call, self: VMRef, host: HostRef) -> None:
+        """Raise the error that starting a VM on a host would end in now, if it would be refused."""
+        reason = refusal(call.store, call.record(self, "VM"), call.record(host, "host"))
+        if reason is not None:
+            raise reason
 
 
 def overhead(vm: Record) -> int:

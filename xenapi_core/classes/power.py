@@ -13,9 +13,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 from xenapi_core.classes import placement
-from xenapi_core.classes.lifecycle import RUNNING, VM_OPERATIONS, State, bad_power_state
+from xenapi_core.classes.lifecycle import BUSY, RUNNING, VM_OPERATIONS, State, bad_power_state
 from xenapi_core.classes.vdi import allocate, discard
-from xenapi_core.datamodel import NULL, Call, Change, Objects, Record, Store, XenApiError
+from xenapi_core.datamodel import (
+    NULL,
+    POOL_OPERATOR,
+    VM_OPERATOR,
+    VM_POWER_ADMIN,
+    Call,
+    Change,
+    Objects,
+    Record,
+    Store,
+    XenApiError,
+    message,
+)
+from xenapi_core.datamodel.refs import HostRef, VMRef
 from xenapi_core.hypervisors.description import describe
 from xenapi_core.hypervisors.interface import (
     Domain,
@@ -25,16 +38,103 @@ from xenapi_core.hypervisors.interface import (
     HypervisorError,
 )
 
+NOWHERE = ("NO_HOSTS_AVAILABLE", "HOST_NOT_ENOUGH_FREE_MEMORY")
+"""What a start may be refused with if no host is named."""
+
 Begin = Callable[[Change, Record], None]
 
 MEMORY_IMAGE_RESERVE = 16 * placement.MIB
 """What the image of a suspended VM takes beyond the VM's memory (bytes)."""
 
 
+class Power:
+    """The messages of VM that change its power state."""
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, *NOWHERE))
+    async def start(call: Call, vm: VMRef, start_paused: bool, force: bool = False) -> None:
+        """Start a halted VM on the host that suits it best.
+
+        ``force`` would skip checks of its last boot's CPU; there are none to skip.
+        """
+        await _start(call, vm, "start", paused=start_paused)
+
+    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=(*BUSY, *placement.NOT_THERE))
+    async def start_on(call: Call, vm: VMRef, host: HostRef, start_paused: bool, force: bool = False) -> None:
+        """Start a halted VM on a host."""
+        await _start(call, vm, "start_on", host=host, paused=start_paused)
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
+    async def pause(call: Call, vm: VMRef) -> None:
+        """Stop giving a running VM CPU time; its memory stays where it is."""
+        await set_paused(call, vm, "pause", paused=True)
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
+    async def unpause(call: Call, vm: VMRef) -> None:
+        """Give a paused VM CPU time again."""
+        await set_paused(call, vm, "unpause", paused=False)
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, "VM_NO_SUSPEND_SR", "SR_FULL"))
+    async def suspend(call: Call, vm: VMRef) -> None:
+        """Write a running VM's memory to a disk image, and free its host."""
+        await _suspend(call, vm)
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, *NOWHERE, "VM_HAS_NO_SUSPEND_VDI"))
+    async def resume(call: Call, vm: VMRef, start_paused: bool, force: bool = False) -> None:
+        """Let a suspended VM go on, on the host that suits it best."""
+        await _resume(call, vm, "resume", paused=start_paused)
+
+    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=(*BUSY, *placement.NOT_THERE, "VM_HAS_NO_SUSPEND_VDI"))
+    async def resume_on(call: Call, vm: VMRef, host: HostRef, start_paused: bool, force: bool = False) -> None:
+        """Let a suspended VM go on, on a host."""
+        await _resume(call, vm, "resume_on", host=host, paused=start_paused)
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT"))
+    async def clean_shutdown(call: Call, vm: VMRef) -> None:
+        """Ask a running VM's guest to power itself off, and wait until it has."""
+        await shut_down(call, vm, "clean_shutdown")
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT"))
+    async def clean_reboot(call: Call, vm: VMRef) -> None:
+        """Ask a running VM's guest to shut down, and start it again."""
+        await reboot(call, vm, "clean_reboot")
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
+    async def shutdown(call: Call, vm: VMRef) -> None:
+        """Shut a VM down: cleanly if it can be asked and does so in time, else the hard way."""
+        record = call.record(vm, "VM")
+        VM_OPERATIONS.check(call.store, record, "shutdown")
+        if record["power_state"] == State.Running:
+            try:
+                await shut_down(call, vm, "clean_shutdown")
+            except XenApiError as error:
+                if error.code != "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT":
+                    raise
+            else:
+                return
+        await shut_down(call, vm, "hard_shutdown")
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
+    async def hard_shutdown(call: Call, vm: VMRef) -> None:
+        """End a VM at once, as if its power cord were pulled."""
+        await shut_down(call, vm, "hard_shutdown")
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
+    async def hard_reboot(call: Call, vm: VMRef) -> None:
+        """End a VM at once, and start it again."""
+        await reboot(call, vm, "hard_reboot")
+
+    @message(role=POOL_OPERATOR, asynchronous=True, errors=(*BUSY, "CANNOT_RESET_CONTROL_DOMAIN"))
+    async def power_state_reset(call: Call, vm: VMRef) -> None:
+        """Make a VM halted, whatever it was thought to be doing."""
+        if call.record(vm, "VM")["is_control_domain"]:
+            raise XenApiError("CANNOT_RESET_CONTROL_DOMAIN", vm)
+        await shut_down(call, vm, "power_state_reset")
+
+
 # Operations
 
 
-async def start(call: Call, vm: str, operation: str, *, host: str = NULL, paused: bool) -> None:
+async def _start(call: Call, vm: str, operation: str, *, host: str = NULL, paused: bool) -> None:
     """Start a VM, on a host or on the one that suits it best."""
     async with operation_on(call, vm, operation, lambda change, record: placement.claim(change, record, host), unclaim):
         record = call.record(vm)
@@ -43,7 +143,7 @@ async def start(call: Call, vm: str, operation: str, *, host: str = NULL, paused
         await _take_over(call, vm, hypervisor, domain)
 
 
-async def resume(call: Call, vm: str, operation: str, *, host: str = NULL, paused: bool) -> None:
+async def _resume(call: Call, vm: str, operation: str, *, host: str = NULL, paused: bool) -> None:
     """Resume a suspended VM, on a host or on the one that suits it best, and remove the image of its memory."""
     async with operation_on(call, vm, operation, lambda change, record: placement.claim(change, record, host), unclaim):
         record = call.record(vm)
@@ -55,7 +155,7 @@ async def resume(call: Call, vm: str, operation: str, *, host: str = NULL, pause
         await _take_over(call, vm, hypervisor, domain)
 
 
-async def suspend(call: Call, vm: str) -> None:
+async def _suspend(call: Call, vm: str) -> None:
     """Write a VM's memory to a new disk image and end its domain."""
     async with operation_on(call, vm, "suspend", _make_memory_image, remove_memory_image):
         record = call.record(vm)

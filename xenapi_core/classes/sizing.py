@@ -6,10 +6,114 @@ from dataclasses import dataclass
 from typing import Any
 
 from xenapi_core.classes import placement
-from xenapi_core.classes.lifecycle import VM_OPERATIONS, State
+from xenapi_core.classes.lifecycle import BUSY, VM_OPERATIONS, State
 from xenapi_core.classes.power import effects, operation_on, sample
-from xenapi_core.datamodel import Call, Change, Record, XenApiError
+from xenapi_core.datamodel import (
+    READ_ONLY,
+    VM_ADMIN,
+    VM_POWER_ADMIN,
+    Call,
+    Change,
+    Record,
+    XenApiError,
+    message,
+)
+from xenapi_core.datamodel.refs import VMRef
 from xenapi_core.hypervisors.interface import Hypervisor
+
+LIMITS = (*BUSY, "MEMORY_CONSTRAINT_VIOLATION")
+"""What setting a memory limit may be refused with."""
+
+
+class Sizing:
+    """The messages of VM that set its memory and its virtual CPUs."""
+
+    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=LIMITS)
+    def set_memory_limits(
+        call: Call, self: VMRef, static_min: int, static_max: int, dynamic_min: int, dynamic_max: int
+    ) -> None:
+        """Set all memory limits of a halted VM (bytes)."""
+        limits = Limits(static_min, dynamic_min, dynamic_max, static_max)
+        set_limits(call, self, "changing_memory_limits", **vars(limits))
+
+    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=LIMITS)
+    def set_memory(call: Call, self: VMRef, value: int) -> None:
+        """Give a halted VM an amount of memory that does not move (bytes)."""
+        set_limits(call, self, "changing_memory_limits", static_max=value, dynamic_max=value, dynamic_min=value)
+
+    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=LIMITS)
+    def set_memory_static_range(call: Call, self: VMRef, min: int, max: int) -> None:
+        """Set the least and the most memory that a halted VM can ever have (bytes)."""
+        set_limits(call, self, "changing_static_range", static_min=min, static_max=max)
+
+    @message(role=VM_POWER_ADMIN, errors=LIMITS)
+    def set_memory_static_min(call: Call, self: VMRef, value: int) -> None:
+        """Set the least memory that a halted VM can ever have (bytes)."""
+        set_limits(call, self, "changing_static_range", static_min=value)
+
+    @message(role=VM_POWER_ADMIN, errors=LIMITS)
+    def set_memory_static_max(call: Call, self: VMRef, value: int) -> None:
+        """Set the most memory that a halted VM can ever have (bytes)."""
+        set_limits(call, self, "changing_static_range", static_max=value)
+
+    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
+    async def set_memory_dynamic_range(call: Call, self: VMRef, min: int, max: int) -> None:
+        """Set the range in which the memory of a halted or running VM may move (bytes)."""
+        await set_dynamic_range(call, self, dynamic_min=min, dynamic_max=max)
+
+    @message(role=VM_POWER_ADMIN, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
+    async def set_memory_dynamic_min(call: Call, self: VMRef, value: int) -> None:
+        """Set the least memory that a halted or running VM may have now (bytes)."""
+        await set_dynamic_range(call, self, dynamic_min=value)
+
+    @message(role=VM_POWER_ADMIN, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
+    async def set_memory_dynamic_max(call: Call, self: VMRef, value: int) -> None:
+        """Set the most memory that a halted or running VM may have now (bytes)."""
+        await set_dynamic_range(call, self, dynamic_max=value)
+
+    @message(role=VM_POWER_ADMIN, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
+    async def set_memory_dynamic_min_live(call: Call, self: VMRef, min: int) -> None:
+        """Set the least memory that a VM may have now (bytes). Xen-API 1.0; today set_memory_dynamic_min."""
+        await set_dynamic_range(call, self, dynamic_min=min)
+
+    @message(role=VM_POWER_ADMIN, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
+    async def set_memory_dynamic_max_live(call: Call, self: VMRef, max: int) -> None:
+        """Set the most memory that a VM may have now (bytes). Xen-API 1.0; today set_memory_dynamic_max."""
+        await set_dynamic_range(call, self, dynamic_max=max)
+
+    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
+    async def set_memory_target_live(call: Call, self: VMRef, target: int) -> None:
+        """Give a VM an amount of memory that does not move, within its static limits (bytes)."""
+        await set_dynamic_range(call, self, dynamic_min=target, dynamic_max=target)
+
+    @message(role=VM_ADMIN, errors=(*BUSY, "INVALID_VALUE"))
+    def set_VCPUs_max(call: Call, self: VMRef, value: int) -> None:
+        """Set the most virtual CPUs that a halted VM can have."""
+        check_vcpus(call.record(self, "VM")["VCPUs_at_startup"], value)
+        set_fields(call, self, "changing_VCPUs", VCPUs_max=value)
+
+    @message(role=VM_ADMIN, errors=(*BUSY, "INVALID_VALUE"))
+    def set_VCPUs_at_startup(call: Call, self: VMRef, value: int) -> None:
+        """Set the number of virtual CPUs that a halted VM starts with."""
+        check_vcpus(value, call.record(self, "VM")["VCPUs_max"])
+        set_fields(call, self, "changing_VCPUs", VCPUs_at_startup=value)
+
+    @message(role=VM_ADMIN, asynchronous=True, errors=(*BUSY, "INVALID_VALUE"))
+    async def set_VCPUs_number_live(call: Call, self: VMRef, nvcpu: int) -> None:
+        """Give a running VM another number of virtual CPUs, up to VCPUs_max."""
+        await set_vcpus(call, self, nvcpu)
+
+    @message(role=VM_POWER_ADMIN, errors=(*BUSY, "INVALID_VALUE"))
+    def set_HVM_shadow_multiplier(call: Call, self: VMRef, value: float) -> None:
+        """Set the factor of the memory that is set aside for the shadow page tables of a halted VM; 1.0 or more."""
+        if not value >= 1.0:
+            raise XenApiError("INVALID_VALUE", "HVM_shadow_multiplier", value)
+        set_fields(call, self, "changing_shadow_memory", HVM_shadow_multiplier=value)
+
+    @message(role=READ_ONLY)
+    def compute_memory_overhead(call: Call, vm: VMRef) -> int:
+        """Return the memory that a host needs to run a VM, beyond the VM's own (bytes)."""
+        return placement.overhead(call.record(vm, "VM"))
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,14 @@ from enum import StrEnum
 from typing import Annotated, Any, TypeAlias
 
 from xenapi_core.classes import placement, power, sizing
-from xenapi_core.classes.lifecycle import VM_OPERATIONS, State, bad_power_state, vm_operations, vm_power_state
+from xenapi_core.classes.booting import Booting
+from xenapi_core.classes.lifecycle import BUSY, VM_OPERATIONS, domain_type, vm_operations, vm_power_state
+from xenapi_core.classes.placement import Placement
+from xenapi_core.classes.power import Power
+from xenapi_core.classes.sizing import Sizing
 from xenapi_core.datamodel import (
     NULL,
     POOL_ADMIN,
-    POOL_OPERATOR,
     READ_ONLY,
     RO,
     RW,
@@ -50,17 +53,6 @@ from xenapi_core.datamodel.refs import (
     VTPMRef,
     VUSBRef,
 )
-
-
-class domain_type(StrEnum):
-    """How a domain is built."""
-
-    hvm = "hvm"
-    pv = "pv"
-    pv_in_pvh = "pv_in_pvh"
-    pvh = "pvh"
-    unspecified = "unspecified"
-
 
 DomainType: TypeAlias = domain_type
 
@@ -106,25 +98,6 @@ class update_guidances(StrEnum):
 
 VMRecord = Annotated[dict[str, Any], RecordOf("VM")]
 
-BUSY = (
-    "VM_BAD_POWER_STATE",
-    "OTHER_OPERATION_IN_PROGRESS",
-    "OPERATION_BLOCKED",
-    "OPERATION_NOT_ALLOWED",
-    "VM_IS_TEMPLATE",
-    "VM_IS_SNAPSHOT",
-)
-"""What any operation may be refused with."""
-
-NOWHERE = ("NO_HOSTS_AVAILABLE", "HOST_NOT_ENOUGH_FREE_MEMORY")
-"""What a start may be refused with if no host is named."""
-
-NOT_THERE = ("HOST_DISABLED", "HOST_NOT_LIVE", "HOST_NOT_ENOUGH_FREE_MEMORY", "VM_REQUIRES_SR", "VM_REQUIRES_NETWORK")
-"""What a start on a host may be refused with."""
-
-LIMITS = (*BUSY, "MEMORY_CONSTRAINT_VIOLATION")
-"""What setting a memory limit may be refused with."""
-
 DISKS, NICS = 16, 7
 """How many of each a VM can have."""
 
@@ -132,7 +105,7 @@ GIVEN_BY_SERVER = ("power_state", "suspend_VDI", "memory_target", "last_booted_r
 """What a client may send in a record to create, and the server decides all the same."""
 
 
-class VM(XenClass, role=VM_ADMIN, operations=VM_OPERATIONS):
+class VM(Power, Sizing, Booting, Placement, XenClass, role=VM_ADMIN, operations=VM_OPERATIONS):
     """A virtual machine, a template for one, a snapshot of one, or a host's control domain."""
 
     uuid: str = field(RO, doc="unique identifier of the object")
@@ -314,88 +287,6 @@ class VM(XenClass, role=VM_ADMIN, operations=VM_OPERATIONS):
         """Destroy a halted or suspended VM with its devices; its disk images stay."""
         power.destroy(call, self)
 
-    # To start and to stop
-
-    @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, *NOWHERE))
-    async def start(call: Call, vm: VMRef, start_paused: bool, force: bool = False) -> None:
-        """Start a halted VM on the host that suits it best.
-
-        ``force`` would skip checks of its last boot's CPU; there are none to skip.
-        """
-        await power.start(call, vm, "start", paused=start_paused)
-
-    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=(*BUSY, *NOT_THERE))
-    async def start_on(call: Call, vm: VMRef, host: HostRef, start_paused: bool, force: bool = False) -> None:
-        """Start a halted VM on a host."""
-        await power.start(call, vm, "start_on", host=host, paused=start_paused)
-
-    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
-    async def pause(call: Call, vm: VMRef) -> None:
-        """Stop giving a running VM CPU time; its memory stays where it is."""
-        await power.set_paused(call, vm, "pause", paused=True)
-
-    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
-    async def unpause(call: Call, vm: VMRef) -> None:
-        """Give a paused VM CPU time again."""
-        await power.set_paused(call, vm, "unpause", paused=False)
-
-    @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, "VM_NO_SUSPEND_SR", "SR_FULL"))
-    async def suspend(call: Call, vm: VMRef) -> None:
-        """Write a running VM's memory to a disk image, and free its host."""
-        await power.suspend(call, vm)
-
-    @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, *NOWHERE, "VM_HAS_NO_SUSPEND_VDI"))
-    async def resume(call: Call, vm: VMRef, start_paused: bool, force: bool = False) -> None:
-        """Let a suspended VM go on, on the host that suits it best."""
-        await power.resume(call, vm, "resume", paused=start_paused)
-
-    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=(*BUSY, *NOT_THERE, "VM_HAS_NO_SUSPEND_VDI"))
-    async def resume_on(call: Call, vm: VMRef, host: HostRef, start_paused: bool, force: bool = False) -> None:
-        """Let a suspended VM go on, on a host."""
-        await power.resume(call, vm, "resume_on", host=host, paused=start_paused)
-
-    @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT"))
-    async def clean_shutdown(call: Call, vm: VMRef) -> None:
-        """Ask a running VM's guest to power itself off, and wait until it has."""
-        await power.shut_down(call, vm, "clean_shutdown")
-
-    @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT"))
-    async def clean_reboot(call: Call, vm: VMRef) -> None:
-        """Ask a running VM's guest to shut down, and start it again."""
-        await power.reboot(call, vm, "clean_reboot")
-
-    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
-    async def shutdown(call: Call, vm: VMRef) -> None:
-        """Shut a VM down: cleanly if it can be asked and does so in time, else the hard way."""
-        record = call.record(vm, "VM")
-        VM_OPERATIONS.check(call.store, record, "shutdown")
-        if record["power_state"] == State.Running:
-            try:
-                await power.shut_down(call, vm, "clean_shutdown")
-            except XenApiError as error:
-                if error.code != "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT":
-                    raise
-            else:
-                return
-        await power.shut_down(call, vm, "hard_shutdown")
-
-    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
-    async def hard_shutdown(call: Call, vm: VMRef) -> None:
-        """End a VM at once, as if its power cord were pulled."""
-        await power.shut_down(call, vm, "hard_shutdown")
-
-    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
-    async def hard_reboot(call: Call, vm: VMRef) -> None:
-        """End a VM at once, and start it again."""
-        await power.reboot(call, vm, "hard_reboot")
-
-    @message(role=POOL_OPERATOR, asynchronous=True, errors=(*BUSY, "CANNOT_RESET_CONTROL_DOMAIN"))
-    async def power_state_reset(call: Call, vm: VMRef) -> None:
-        """Make a VM halted, whatever it was thought to be doing."""
-        if call.record(vm, "VM")["is_control_domain"]:
-            raise XenApiError("CANNOT_RESET_CONTROL_DOMAIN", vm)
-        await power.shut_down(call, vm, "power_state_reset")
-
     # To ask what is possible
 
     @message(role=READ_ONLY, errors=BUSY)
@@ -410,18 +301,6 @@ class VM(XenClass, role=VM_ADMIN, operations=VM_OPERATIONS):
             change.touch(self)
 
     @message(role=READ_ONLY)
-    def get_possible_hosts(call: Call, vm: VMRef) -> list[HostRef]:
-        """Return the hosts on which a VM could start now."""
-        return placement.possible_hosts(call.store, call.record(vm, "VM"))
-
-    @message(role=READ_ONLY, errors=NOT_THERE)
-    def assert_can_boot_here(call: Call, self: VMRef, host: HostRef) -> None:
-        """Raise the error that starting a VM on a host would end in now, if it would be refused."""
-        reason = placement.refusal(call.store, call.record(self, "VM"), call.record(host, "host"))
-        if reason is not None:
-            raise reason
-
-    @message(role=READ_ONLY)
     def get_allowed_VBD_devices(call: Call, vm: VMRef) -> list[str]:
         """Return the values of VBD.userdevice that are free in a VM."""
         taken = {call.record(vbd)["userdevice"] for vbd in call.record(vm, "VM")["VBDs"]}
@@ -432,127 +311,6 @@ class VM(XenClass, role=VM_ADMIN, operations=VM_OPERATIONS):
         """Return the values of VIF.device that are free in a VM."""
         taken = {call.record(vif)["device"] for vif in call.record(vm, "VM")["VIFs"]}
         return [str(number) for number in range(NICS) if str(number) not in taken]
-
-    @message(role=READ_ONLY)
-    def compute_memory_overhead(call: Call, vm: VMRef) -> int:
-        """Return the memory that a host needs to run a VM, beyond the VM's own (bytes)."""
-        return placement.overhead(call.record(vm, "VM"))
-
-    # Memory and virtual CPUs
-
-    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=LIMITS)
-    def set_memory_limits(
-        call: Call, self: VMRef, static_min: int, static_max: int, dynamic_min: int, dynamic_max: int
-    ) -> None:
-        """Set all memory limits of a halted VM (bytes)."""
-        limits = sizing.Limits(static_min, dynamic_min, dynamic_max, static_max)
-        sizing.set_limits(call, self, "changing_memory_limits", **vars(limits))
-
-    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=LIMITS)
-    def set_memory(call: Call, self: VMRef, value: int) -> None:
-        """Give a halted VM an amount of memory that does not move (bytes)."""
-        sizing.set_limits(call, self, "changing_memory_limits", static_max=value, dynamic_max=value, dynamic_min=value)
-
-    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=LIMITS)
-    def set_memory_static_range(call: Call, self: VMRef, min: int, max: int) -> None:
-        """Set the least and the most memory that a halted VM can ever have (bytes)."""
-        sizing.set_limits(call, self, "changing_static_range", static_min=min, static_max=max)
-
-    @message(role=VM_POWER_ADMIN, errors=LIMITS)
-    def set_memory_static_min(call: Call, self: VMRef, value: int) -> None:
-        """Set the least memory that a halted VM can ever have (bytes)."""
-        sizing.set_limits(call, self, "changing_static_range", static_min=value)
-
-    @message(role=VM_POWER_ADMIN, errors=LIMITS)
-    def set_memory_static_max(call: Call, self: VMRef, value: int) -> None:
-        """Set the most memory that a halted VM can ever have (bytes)."""
-        sizing.set_limits(call, self, "changing_static_range", static_max=value)
-
-    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
-    async def set_memory_dynamic_range(call: Call, self: VMRef, min: int, max: int) -> None:
-        """Set the range in which the memory of a halted or running VM may move (bytes)."""
-        await sizing.set_dynamic_range(call, self, dynamic_min=min, dynamic_max=max)
-
-    @message(role=VM_POWER_ADMIN, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
-    async def set_memory_dynamic_min(call: Call, self: VMRef, value: int) -> None:
-        """Set the least memory that a halted or running VM may have now (bytes)."""
-        await sizing.set_dynamic_range(call, self, dynamic_min=value)
-
-    @message(role=VM_POWER_ADMIN, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
-    async def set_memory_dynamic_max(call: Call, self: VMRef, value: int) -> None:
-        """Set the most memory that a halted or running VM may have now (bytes)."""
-        await sizing.set_dynamic_range(call, self, dynamic_max=value)
-
-    @message(role=VM_POWER_ADMIN, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
-    async def set_memory_dynamic_min_live(call: Call, self: VMRef, min: int) -> None:
-        """Set the least memory that a VM may have now (bytes). Xen-API 1.0; today set_memory_dynamic_min."""
-        await sizing.set_dynamic_range(call, self, dynamic_min=min)
-
-    @message(role=VM_POWER_ADMIN, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
-    async def set_memory_dynamic_max_live(call: Call, self: VMRef, max: int) -> None:
-        """Set the most memory that a VM may have now (bytes). Xen-API 1.0; today set_memory_dynamic_max."""
-        await sizing.set_dynamic_range(call, self, dynamic_max=max)
-
-    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=(*LIMITS, "HOST_NOT_ENOUGH_FREE_MEMORY"))
-    async def set_memory_target_live(call: Call, self: VMRef, target: int) -> None:
-        """Give a VM an amount of memory that does not move, within its static limits (bytes)."""
-        await sizing.set_dynamic_range(call, self, dynamic_min=target, dynamic_max=target)
-
-    @message(role=VM_ADMIN, errors=(*BUSY, "INVALID_VALUE"))
-    def set_VCPUs_max(call: Call, self: VMRef, value: int) -> None:
-        """Set the most virtual CPUs that a halted VM can have."""
-        sizing.check_vcpus(call.record(self, "VM")["VCPUs_at_startup"], value)
-        sizing.set_fields(call, self, "changing_VCPUs", VCPUs_max=value)
-
-    @message(role=VM_ADMIN, errors=(*BUSY, "INVALID_VALUE"))
-    def set_VCPUs_at_startup(call: Call, self: VMRef, value: int) -> None:
-        """Set the number of virtual CPUs that a halted VM starts with."""
-        sizing.check_vcpus(value, call.record(self, "VM")["VCPUs_max"])
-        sizing.set_fields(call, self, "changing_VCPUs", VCPUs_at_startup=value)
-
-    @message(role=VM_ADMIN, asynchronous=True, errors=(*BUSY, "INVALID_VALUE"))
-    async def set_VCPUs_number_live(call: Call, self: VMRef, nvcpu: int) -> None:
-        """Give a running VM another number of virtual CPUs, up to VCPUs_max."""
-        await sizing.set_vcpus(call, self, nvcpu)
-
-    @message(role=VM_POWER_ADMIN, errors=(*BUSY, "INVALID_VALUE"))
-    def set_HVM_shadow_multiplier(call: Call, self: VMRef, value: float) -> None:
-        """Set the factor of the memory that is set aside for the shadow page tables of a halted VM; 1.0 or more."""
-        if not value >= 1.0:
-            raise XenApiError("INVALID_VALUE", "HVM_shadow_multiplier", value)
-        sizing.set_fields(call, self, "changing_shadow_memory", HVM_shadow_multiplier=value)
-
-    # How it boots, and what happens afterwards
-
-    @message(role=VM_ADMIN, errors=("VM_BAD_POWER_STATE",))
-    def set_HVM_boot_policy(call: Call, self: VMRef, value: str) -> None:
-        """Set how a halted VM boots with hardware virtualization; empty for a paravirtualized one."""
-        _set_halted(call, self, HVM_boot_policy=value, domain_type=domain_type.hvm if value else domain_type.pv)
-
-    @message(role=VM_ADMIN, errors=("VM_BAD_POWER_STATE",))
-    def set_domain_type(call: Call, self: VMRef, value: DomainType) -> None:
-        """Set how the domain of a halted VM is built."""
-        policy = "BIOS order" if value == domain_type.hvm else ""
-        _set_halted(call, self, HVM_boot_policy=policy, domain_type=value)
-
-    @message(role=VM_ADMIN, errors=BUSY)
-    def set_NVRAM(call: Call, self: VMRef, value: dict[str, str]) -> None:
-        """Set the variables of a halted VM's UEFI firmware."""
-        sizing.set_fields(call, self, "changing_NVRAM", NVRAM=value)
-
-    @message(role=VM_ADMIN, errors=(*BUSY, "MAP_DUPLICATE_KEY"))
-    def add_to_NVRAM(call: Call, self: VMRef, key: str, value: str) -> None:
-        """Add a variable to a halted VM's UEFI firmware."""
-        present = call.record(self, "VM")["NVRAM"]
-        if key in present:
-            raise XenApiError("MAP_DUPLICATE_KEY", "VM", "NVRAM", self, key)
-        sizing.set_fields(call, self, "changing_NVRAM", NVRAM={**present, key: value})
-
-    @message(role=VM_ADMIN, errors=BUSY)
-    def remove_from_NVRAM(call: Call, self: VMRef, key: str) -> None:
-        """Remove a variable from a halted VM's UEFI firmware, if it is there."""
-        present = call.record(self, "VM")["NVRAM"]
-        sizing.set_fields(call, self, "changing_NVRAM", NVRAM={k: v for k, v in present.items() if k != key})
 
     @message(role=VM_ADMIN)
     def set_actions_after_crash(call: Call, self: VMRef, value: on_crash_behaviour) -> None:
@@ -570,12 +328,3 @@ class VM(XenClass, role=VM_ADMIN, operations=VM_OPERATIONS):
             if not value and record["is_a_template"]:
                 change.update(record["metrics"], install_time=datetime.now(UTC))
             change.update(self, is_a_template=value)
-
-
-def _set_halted(call: Call, vm: str, **fields: Any) -> None:
-    with call.store.write() as change:
-        record = change.record(vm, "VM")
-        if record["power_state"] != State.Halted:
-            raise bad_power_state(record, State.Halted)
-        change.update(vm, **fields)
-        change.update(vm, memory_overhead=placement.overhead(change.record(vm)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from xenapi_core.classes.vm import domain_type
+from xenapi_core.classes.lifecycle import domain_type
 from xenapi_core.datamodel import RO, RW, VM_ADMIN, XenClass, field
 
 
