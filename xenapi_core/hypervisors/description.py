@@ -26,8 +26,8 @@ def describe(objects: Objects, vm: Record) -> DomainConfig:
         kind=kind(vm),
         boot=_boot(vm),
         system=vm["reference_label"],
-        disks=tuple(_disk(objects, objects.record(ref)) for ref in vm["VBDs"]),
-        nics=tuple(_nic(objects, objects.record(ref)) for ref in vm["VIFs"]),
+        disks=tuple(disk(objects, objects.record(ref)) for ref in vm["VBDs"]),
+        nics=tuple(nic(objects, objects.record(ref)) for ref in vm["VIFs"]),
     )
 
 
@@ -44,7 +44,8 @@ def _boot(vm: Record) -> dict[str, str]:
     return {name: value for name, value in boot.items() if value}
 
 
-def _disk(objects: Objects, vbd: Record) -> Disk:
+def disk(objects: Objects, vbd: Record) -> Disk:
+    """Return what a virtual block device is to a domain."""
     return Disk(
         device=vbd["userdevice"],
         image="" if vbd["VDI"] == NULL else objects.record(vbd["VDI"])["uuid"],
@@ -54,6 +55,7 @@ def _disk(objects: Objects, vbd: Record) -> Disk:
     )
 
 
-def _nic(objects: Objects, vif: Record) -> Nic:
+def nic(objects: Objects, vif: Record) -> Nic:
+    """Return what a virtual NIC is to a domain."""
     bridge = "" if vif["network"] == NULL else objects.record(vif["network"])["bridge"]
     return Nic(device=vif["device"], mac=vif["MAC"], bridge=bridge, mtu=vif["MTU"])

@@ -100,6 +100,10 @@ Stopped = Callable[[str, Stop], None]
 After a power-off or a reboot the domain is gone. After a crash it is there, crashed, until ``hard_shutdown``."""
 
 
+Progress = Callable[[float], None]
+"""Called with how much is done, from 0.0 to 1.0."""
+
+
 class HypervisorError(Exception):
     """An operation failed and had no effect. The text is a sentence for people."""
 
@@ -159,3 +163,42 @@ class Hypervisor(Protocol):
 
     async def set_vcpus(self, uuid: str, vcpus: int) -> Domain:
         """Give the domain another number of virtual CPUs, within what it was built for."""
+
+    async def set_scheduling(self, uuid: str, parameters: Mapping[str, str]) -> None:
+        """Set the domain's scheduling parameters: weight, cap, mask."""
+
+    async def set_shadow_memory(self, uuid: str, memory: int) -> None:
+        """Set aside another amount of memory (bytes) for the domain's shadow page tables."""
+
+    async def send_sysrq(self, uuid: str, key: str) -> None:
+        """Send a magic system request to a paravirtualized guest."""
+
+    async def send_trigger(self, uuid: str, trigger: str) -> None:
+        """Raise an event of the domain's virtual hardware: nmi, init, reset, power, sleep."""
+
+    async def migrate(self, uuid: str, destination: Hypervisor, progress: Progress) -> Domain:
+        """Move the domain to another host while it runs; return it as it is there."""
+
+    async def save(self, uuid: str, image: str) -> None:
+        """Write the domain's memory to a disk image (its uuid), and let the domain go on."""
+
+    async def dump_core(self, uuid: str, image: str) -> None:
+        """Write the memory of a domain, crashed or not, to a disk image (its uuid), for debuggers."""
+
+    async def copy_image(self, source: str, image: str, size: int, progress: Progress) -> None:
+        """Copy the content of a disk image (its uuid, its size in bytes) to another one."""
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass, as the hypervisor counts it."""
+
+    async def attach(self, uuid: str, device: Disk | Nic) -> Domain:
+        """Plug a device into the domain; one in the same position is replaced."""
+
+    async def detach(self, uuid: str, device: Disk | Nic) -> Domain:
+        """Unplug the device in this one's position from the domain, if there is one."""
+
+    async def power_off(self) -> None:
+        """Switch the host itself off: all its domains end at once, and none can be built until ``power_on``."""
+
+    async def power_on(self) -> None:
+        """Switch the host itself on, and wait until it has booted."""

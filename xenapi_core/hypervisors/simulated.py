@@ -15,16 +15,25 @@ from types import MappingProxyType
 import structlog
 
 from xenapi_core.hypervisors.interface import (
+    Disk,
     Domain,
     DomainConfig,
     DomainGoneError,
     Guest,
+    Hypervisor,
     HypervisorError,
+    Progress,
     Stop,
     Stopped,
 )
 
 _log = structlog.get_logger(__name__)
+
+STEPS = 20
+"""How often long work tells its progress."""
+
+TRIGGERS = MappingProxyType({"power": Stop.poweroff, "reset": Stop.reboot})
+"""How a guest stops that is triggered in a way; other triggers it only notes."""
 
 LOG_LINES = 1000
 """Lines that the hypervisor's log keeps."""
@@ -43,6 +52,11 @@ class Timings:
     destroy: float = 0.010
     adjust: float = 0.005
     """Of memory or virtual CPUs."""
+    migrate: float = 0.200
+    copy: float = 0.002
+    """Of each GiB of a disk image."""
+    second: float = 1.0
+    """Of each second that a VM's start or shutdown is delayed."""
 
     def scaled(self, factor: float) -> Timings:
         """Return timings that are so many times as long; 0 for none at all."""
@@ -112,6 +126,7 @@ class SimulatedHypervisor:
         self._domains: dict[str, Domain] = {}
         self._configs: dict[str, DomainConfig] = {}
         self._next_domid = 1
+        self._on = True
         self._stopped: Stopped | None = None
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
         self._write(f"Xen 4.19.1 on {host}: simulated")
@@ -208,6 +223,78 @@ class SimulatedHypervisor:
             )
         return self._change(uuid, vcpus=vcpus)
 
+    async def set_scheduling(self, uuid: str, parameters: Mapping[str, str]) -> None:
+        """Set the domain's scheduling parameters."""
+        await asyncio.sleep(self.timings.adjust)
+        told = ", ".join(f"{name} {value}" for name, value in sorted(parameters.items()))
+        self._write(f"d{self._domain(uuid).domid} scheduled with {told or 'defaults'}")
+
+    async def set_shadow_memory(self, uuid: str, memory: int) -> None:
+        """Set aside another amount of memory (bytes) for the domain's shadow page tables."""
+        await asyncio.sleep(self.timings.adjust)
+        self._write(f"d{self._domain(uuid).domid} has {memory >> 10} KiB of shadow memory")
+
+    async def send_sysrq(self, uuid: str, key: str) -> None:
+        """Send a magic system request to the guest."""
+        self._write(f"d{self._domain(uuid).domid} system request {key!r}")
+
+    async def send_trigger(self, uuid: str, trigger: str) -> None:
+        """Raise an event of the domain's virtual hardware: the power button asks the guest to power itself off."""
+        self._write(f"d{self._domain(uuid).domid} trigger {trigger!r}")
+        stop = TRIGGERS.get(trigger)
+        if stop is not None:
+            self.guest_stops(uuid, stop)
+
+    async def migrate(self, uuid: str, destination: Hypervisor, progress: Progress) -> Domain:
+        """Move the domain to another simulated host while it runs."""
+        if not isinstance(destination, SimulatedHypervisor):
+            raise HypervisorError(f"Host {self.host} is simulated: its domains cannot move to one that is not.")
+        await self._take_time(self.timings.migrate, progress)
+        domain, config = self._domain(uuid), self._configs[uuid]
+        moved = destination._receive(config, domain)
+        self._end(uuid, f"moved to {destination.host}")
+        return moved
+
+    async def save(self, uuid: str, image: str) -> None:
+        """Write the domain's memory to a disk image, and let the domain go on."""
+        await asyncio.sleep(self.timings.suspend)
+        self._write(f"d{self._domain(uuid).domid} saved to {image}")
+
+    async def dump_core(self, uuid: str, image: str) -> None:
+        """Write the domain's memory to a disk image, for debuggers."""
+        await asyncio.sleep(self.timings.suspend)
+        self._write(f"d{self._domain(uuid).domid} dumped to {image}")
+
+    async def copy_image(self, source: str, image: str, size: int, progress: Progress) -> None:
+        """Copy the content of a disk image to another one."""
+        await self._take_time(self.timings.copy * size / (1 << 30), progress)
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        await asyncio.sleep(seconds * self.timings.second)
+
+    async def attach(self, uuid: str, device: Disk | Nic) -> Domain:
+        """Plug a device into the domain; one in the same position is replaced."""
+        return await self._replug(uuid, device, (device,))
+
+    async def detach(self, uuid: str, device: Disk | Nic) -> Domain:
+        """Unplug the device in this one's position from the domain, if there is one."""
+        return await self._replug(uuid, device, ())
+
+    async def power_off(self) -> None:
+        """Switch the host itself off: all its domains end at once, and none can be built until ``power_on``."""
+        await asyncio.sleep(self.timings.shutdown)
+        self._on = False
+        for uuid in list(self._domains):
+            self._end(uuid, "lost with its host")
+
+    async def power_on(self) -> None:
+        """Switch the host itself on, and wait until it has booted."""
+        await asyncio.sleep(self.timings.boot)
+        self._on = True
+        self._lines.clear()
+        self._write(f"Xen 4.19.1 on {self.host}: simulated")
+
     # What guests do by themselves
 
     def guest_stops(self, uuid: str, stop: Stop) -> None:
@@ -229,7 +316,21 @@ class SimulatedHypervisor:
         except KeyError:
             raise DomainGoneError(f"Host {self.host} has no domain of VM {uuid}.") from None
 
+    async def _replug(self, uuid: str, device: Disk | Nic, instead: tuple[Disk | Nic, ...]) -> Domain:
+        """Put other devices, or none, in the place of a domain's device."""
+        self._domain(uuid)
+        await asyncio.sleep(self.timings.adjust)
+        domain = self._domain(uuid)
+        field = "disks" if isinstance(device, Disk) else "nics"
+        config = self._configs[uuid]
+        others = tuple(other for other in getattr(config, field) if other.device != device.device)
+        config = self._configs[uuid] = replace(config, **{field: others + instead})
+        self._write(f"d{domain.domid} {field[:-1]} {device.device} {'attached' if instead else 'detached'}")
+        return self._change(uuid, guest=guest_of(config)) if domain.guest else domain
+
     def _build(self, config: DomainConfig, *, paused: bool, guest: Guest | None) -> Domain:
+        if not self._on:
+            raise HypervisorError(f"Host {self.host} is switched off.")
         if config.uuid in self._domains:
             raise HypervisorError(f"Host {self.host} already has a domain of VM {config.uuid}.")
         domain = Domain(
@@ -256,6 +357,21 @@ class SimulatedHypervisor:
             raise DomainGoneError(f"The domain of VM {config.uuid} ended while it was to reboot.")
         self._end(config.uuid, how)
         return self._build(config, paused=False, guest=guest_of(config))
+
+    def _receive(self, config: DomainConfig, domain: Domain) -> Domain:
+        """Take over a domain that runs on another host."""
+        if config.uuid in self._domains:
+            raise HypervisorError(f"Host {self.host} already has a domain of VM {config.uuid}.")
+        moved = replace(domain, domid=self._next_domid)
+        self._next_domid += 1
+        self._domains[config.uuid], self._configs[config.uuid] = moved, config
+        self._write(f"d{moved.domid} received: {config.name}")
+        return moved
+
+    async def _take_time(self, seconds: float, progress: Progress) -> None:
+        for step in range(STEPS):
+            await asyncio.sleep(seconds / STEPS)
+            progress((step + 1) / STEPS)
 
     def _change(self, uuid: str, **changes: object) -> Domain:
         domain = replace(self._domain(uuid), **changes)  # type: ignore[arg-type]  # the callers name fields of Domain
