@@ -22,6 +22,7 @@ from xenapi_core.hypervisors.interface import (
     Guest,
     Hypervisor,
     HypervisorError,
+    Nic,
     Progress,
     Stop,
     Stopped,
@@ -51,7 +52,9 @@ class Timings:
     """Of a guest that is asked to."""
     destroy: float = 0.010
     adjust: float = 0.005
-    """Of memory or virtual CPUs."""
+    """Of memory, virtual CPUs or devices."""
+    boot: float = 0.200
+    """Of the host itself."""
     migrate: float = 0.200
     copy: float = 0.002
     """Of each GiB of a disk image."""
@@ -251,7 +254,7 @@ class SimulatedHypervisor:
             raise HypervisorError(f"Host {self.host} is simulated: its domains cannot move to one that is not.")
         await self._take_time(self.timings.migrate, progress)
         domain, config = self._domain(uuid), self._configs[uuid]
-        moved = destination._receive(config, domain)
+        moved = destination.receive(config, domain)
         self._end(uuid, f"moved to {destination.host}")
         return moved
 
@@ -321,11 +324,16 @@ class SimulatedHypervisor:
         self._domain(uuid)
         await asyncio.sleep(self.timings.adjust)
         domain = self._domain(uuid)
-        field = "disks" if isinstance(device, Disk) else "nics"
         config = self._configs[uuid]
-        others = tuple(other for other in getattr(config, field) if other.device != device.device)
-        config = self._configs[uuid] = replace(config, **{field: others + instead})
-        self._write(f"d{domain.domid} {field[:-1]} {device.device} {'attached' if instead else 'detached'}")
+        if isinstance(device, Disk):
+            disks = tuple(disk for disk in config.disks if disk.device != device.device)
+            config = replace(config, disks=disks + tuple(disk for disk in instead if isinstance(disk, Disk)))
+        else:
+            nics = tuple(nic for nic in config.nics if nic.device != device.device)
+            config = replace(config, nics=nics + tuple(nic for nic in instead if isinstance(nic, Nic)))
+        self._configs[uuid] = config
+        kind = "disk" if isinstance(device, Disk) else "NIC"
+        self._write(f"d{domain.domid} {kind} {device.device} {'attached' if instead else 'detached'}")
         return self._change(uuid, guest=guest_of(config)) if domain.guest else domain
 
     def _build(self, config: DomainConfig, *, paused: bool, guest: Guest | None) -> Domain:
@@ -358,7 +366,7 @@ class SimulatedHypervisor:
         self._end(config.uuid, how)
         return self._build(config, paused=False, guest=guest_of(config))
 
-    def _receive(self, config: DomainConfig, domain: Domain) -> Domain:
+    def receive(self, config: DomainConfig, domain: Domain) -> Domain:
         """Take over a domain that runs on another host."""
         if config.uuid in self._domains:
             raise HypervisorError(f"Host {self.host} already has a domain of VM {config.uuid}.")
