@@ -36,6 +36,7 @@ ERRORS: dict[str, ErrorCode] = {
     "CANNOT_RESET_CONTROL_DOMAIN": ErrorCode(
         ("vm",), "The control domain {vm} runs its host: its power state cannot be reset."
     ),
+    "DEFAULT_SR_NOT_FOUND": ErrorCode(("sr",), "The pool's default storage {sr} does not exist."),
     "DEVICE_ALREADY_ATTACHED": ErrorCode(("device",), "The device {device} is attached already."),
     "DEVICE_ALREADY_DETACHED": ErrorCode(("device",), "The device {device} is not attached."),
     "DEVICE_ALREADY_EXISTS": ErrorCode(("device",), "There is a device {device} already."),
@@ -45,7 +46,12 @@ ERRORS: dict[str, ErrorCode] = {
     "EVENT_SUBSCRIPTION_PARSE_FAILURE": ErrorCode(
         ("subscription",), "The subscription {subscription} is neither *, nor a class, nor a class and a reference."
     ),
+    "GPU_GROUP_CONTAINS_NO_PGPUS": ErrorCode(("gpu_group",), "The GPU group {gpu_group} contains no GPU."),
+    "GPU_GROUP_CONTAINS_PGPU": ErrorCode(("pgpus",), "The GPU group still contains the GPUs {pgpus}."),
+    "GPU_GROUP_CONTAINS_VGPU": ErrorCode(("vgpus",), "The GPU group still contains the virtual GPUs {vgpus}."),
     "HANDLE_INVALID": ErrorCode(("class", "handle"), "There is no {class} with the reference {handle}."),
+    "HA_CONSTRAINT_VIOLATION_NETWORK_NOT_SHARED": ErrorCode(("network",), "The network {network} is not on all hosts."),
+    "HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED": ErrorCode(("SR",), "The storage {SR} is not shared by all hosts."),
     "HA_HOST_CANNOT_ACCESS_STATEFILE": ErrorCode((), "No shared storage can hold the state file of high availability."),
     "HA_IS_ENABLED": ErrorCode((), "High availability is on: turn it off first."),
     "HA_NOT_ENABLED": ErrorCode((), "High availability is not on."),
@@ -118,11 +124,18 @@ ERRORS: dict[str, ErrorCode] = {
     "NO_HOSTS_AVAILABLE": ErrorCode((), "No host can run this VM now."),
     "OPERATION_BLOCKED": ErrorCode(("ref", "reason"), "A user has blocked this operation on {ref}: {reason}."),
     "OPERATION_NOT_ALLOWED": ErrorCode(("reason",), "This is not allowed: {reason}."),
+    "OPERATION_PARTIALLY_FAILED": ErrorCode(
+        ("operation",), "The operation {operation} failed for some of the objects."
+    ),
     "OTHER_OPERATION_IN_PROGRESS": ErrorCode(
         ("class", "object", "operation_type", "operation_ref"),
         "The {class} {object} is busy with the operation {operation_type}.",
     ),
     "PERMISSION_DENIED": ErrorCode(("message",), "Not permitted: {message}."),
+    "PGPU_IN_USE_BY_VM": ErrorCode(("VMs",), "The GPU is in use by the VMs {VMs}."),
+    "PGPU_NOT_COMPATIBLE_WITH_GPU_GROUP": ErrorCode(
+        ("type", "group_types"), "A GPU of the type {type} does not fit a group of {group_types}."
+    ),
     "PIF_ALLOWS_UNPLUG": ErrorCode(("PIF",), "The NIC {PIF} may be unplugged."),
     "PIF_ALREADY_BONDED": ErrorCode(("PIF",), "The NIC {PIF} is a member of a bond already."),
     "PIF_BOND_MORE_THAN_ONE_IP": ErrorCode((), "Only one member of a bond may have an IP address."),
@@ -160,30 +173,66 @@ ERRORS: dict[str, ErrorCode] = {
         ("requested", "maximum"), "The storage is full: {requested} bytes are needed, {maximum} are free."
     ),
     "TASK_CANCELLED": ErrorCode(("task",), "The task {task} was cancelled."),
+    "TOO_MANY_VUSBS": ErrorCode(("number",), "A VM can have {number} virtual USB devices at most."),
     "TRANSPORT_PIF_NOT_CONFIGURED": ErrorCode(("PIF",), "The NIC {PIF} has no IP address, which a tunnel needs."),
     "UNKOWN_SCHED_POLICY": ErrorCode((), "There is no such scheduler."),
+    "USB_GROUP_CONFLICT": ErrorCode(("USB_group",), "The USB group {USB_group} already has a virtual device."),
+    "USB_GROUP_CONTAINS_NO_PUSBS": ErrorCode(("usb_group",), "The USB group {usb_group} contains no device."),
+    "USB_GROUP_CONTAINS_PUSB": ErrorCode(("pusbs",), "The USB group still contains the devices {pusbs}."),
+    "USB_GROUP_CONTAINS_VUSB": ErrorCode(("vusbs",), "The USB group still contains the virtual devices {vusbs}."),
     "UUID_INVALID": ErrorCode(("class", "uuid"), "There is no {class} with the uuid {uuid}."),
     "VALUE_NOT_SUPPORTED": ErrorCode(
         ("field", "value", "reason"), "The value {value} of {field} is not supported: {reason}."
     ),
+    "VGPU_TYPE_NOT_ENABLED": ErrorCode(
+        ("type", "enabled_types"), "The virtual GPU type {type} is not enabled; enabled are {enabled_types}."
+    ),
+    "VGPU_TYPE_NOT_SUPPORTED": ErrorCode(
+        ("type", "supported_types"), "The virtual GPU type {type} is not supported; supported are {supported_types}."
+    ),
     "VIF_IN_USE": ErrorCode(("network", "VIF"), "The virtual NIC {VIF} of a running VM is on the network {network}."),
     "VLAN_IN_USE": ErrorCode(("device", "vlan"), "The VLAN {vlan} of the NIC {device} is in use."),
     "VLAN_TAG_INVALID": ErrorCode(("VLAN",), "{VLAN} is no VLAN tag: it has to be between 0 and 4094."),
+    "VMSS_HAS_VM": ErrorCode((), "The snapshot schedule still has VMs."),
+    "VM_ASSIGNED_TO_SNAPSHOT_SCHEDULE": ErrorCode(
+        ("vm", "vmss"), "The VM {vm} belongs to the snapshot schedule {vmss}."
+    ),
     "VM_BAD_POWER_STATE": ErrorCode(
         ("vm", "expected", "actual"), "The VM {vm} is {actual}; it has to be {expected} for this."
     ),
+    "VM_BIOS_STRINGS_ALREADY_SET": ErrorCode((), "The BIOS strings of this VM have been set already."),
     "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT": ErrorCode(
         ("vm",), "The guest of the VM {vm} did not shut down when it was asked to."
     ),
     "VM_HAS_NO_SUSPEND_VDI": ErrorCode(("vm",), "The suspended VM {vm} has lost the disk image of its memory."),
+    "VM_HAS_PCI_ATTACHED": ErrorCode(("vm",), "The VM {vm} has a PCI device of its host attached."),
+    "VM_HAS_VGPU": ErrorCode(("vm",), "The VM {vm} has a virtual GPU."),
+    "VM_HAS_VUSBS": ErrorCode(("vm",), "The VM {vm} has virtual USB devices."),
     "VM_HVM_REQUIRED": ErrorCode(("vm",), "The VM {vm} needs hardware virtualization, which the host lacks."),
+    "VM_IS_IMMOBILE": ErrorCode(("vm",), "The VM {vm} is configured so that it cannot be suspended or moved."),
+    "VM_IS_PART_OF_AN_APPLIANCE": ErrorCode(("vm", "appliance"), "The VM {vm} is part of the appliance {appliance}."),
     "VM_IS_SNAPSHOT": ErrorCode(("vm", "operation"), "{vm} is a snapshot of a VM: {operation} is not possible."),
     "VM_IS_TEMPLATE": ErrorCode(("vm", "operation"), "{vm} is a template for VMs: {operation} is not possible."),
+    "VM_LACKS_FEATURE": ErrorCode(
+        ("vm",), "The guest of the VM {vm} does not support this: its agent or its drivers are missing."
+    ),
+    "VM_MIGRATE_CONTACT_REMOTE_SERVICE_FAILED": ErrorCode(
+        (), "The host to migrate to is in another pool, which cannot be reached."
+    ),
+    "VM_MIGRATE_FAILED": ErrorCode(
+        ("vm", "source", "destination", "msg"), "The VM {vm} could not move from {source} to {destination}: {msg}."
+    ),
+    "VM_NON_SUSPENDABLE": ErrorCode(("vm", "reason"), "The guest of the VM {vm} cannot be suspended: {reason}."),
     "VM_NO_SUSPEND_SR": ErrorCode(("vm",), "There is no storage to suspend the VM {vm} to."),
     "VM_REQUIRES_NETWORK": ErrorCode(
         ("vm", "network"), "The host is not on the network {network}, which the VM {vm} needs."
     ),
     "VM_REQUIRES_SR": ErrorCode(("vm", "sr"), "The host does not reach the storage {sr}, which the VM {vm} needs."),
+    "VTPM_MAX_AMOUNT_REACHED": ErrorCode(
+        ("amount",), "The VM already has {amount} virtual TPM, which is the most that it can have."
+    ),
+    "WLB_NOT_INITIALIZED": ErrorCode((), "Workload balancing is not set up in this pool."),
+    "XENAPI_MISSING_PLUGIN": ErrorCode(("name",), "The host has no plugin {name}."),
 }
 
 
