@@ -24,9 +24,9 @@ from xenapi_core.hypervisors.fleet import simulated_fleet
 from xenapi_core.population import populate
 from xenapi_core.scenario import load
 from xenapi_core.store import JournalError, Store
+from xenapi_core.wire import jsonrpc, xmlrpc
 from xenapi_core.wire.dispatch import Dispatcher
 from xenapi_core.wire.http import XenApiHandler
-from xenapi_core.wire.xmlrpc import Encoder
 
 log = structlog.get_logger(__name__)
 
@@ -106,7 +106,7 @@ class XenApiServer:
         supervisor.start()
         stack.push_async_callback(_stop_supervisor, supervisor)
 
-        encoder = Encoder(store.sampled)
+        encoder = xmlrpc.Encoder(store.sampled)
         sessions = Sessions(users)
         tasks = Tasks(store, encoder.text)
         services = {
@@ -124,7 +124,7 @@ class XenApiServer:
         housekeeping = asyncio.create_task(_keep_house(sessions, tasks))
         stack.callback(housekeeping.cancel)
 
-        http = HttpServer(XenApiHandler(dispatcher, encoder), settings.doors)
+        http = HttpServer(XenApiHandler(dispatcher, encoder, jsonrpc.Encoder(store.sampled)), settings.doors)
         await http.start()
         self._http = http
         stack.push_async_callback(_close, http, sessions)

@@ -27,6 +27,7 @@ from xenapi_core.hypervisors.simulated import SimulatedHypervisor, Timings
 from xenapi_core.population import populate
 from xenapi_core.scenario import load
 from xenapi_core.store import Store
+from xenapi_core.wire import jsonrpc
 from xenapi_core.wire.dispatch import Dispatcher
 from xenapi_core.wire.http import XenApiHandler
 from xenapi_core.wire.xmlrpc import Encoder
@@ -139,10 +140,10 @@ class Api:
             Registrations: Registrations(),
         }
         self.dispatcher = Dispatcher(self.store.model, self.store, self.services)
-        self.handler = XenApiHandler(self.dispatcher, self.encoder)
+        self.handler = XenApiHandler(self.dispatcher, self.encoder, jsonrpc.Encoder(self.store.sampled))
 
-    async def post(self, body: bytes, method: str = "POST") -> Response:
-        return await self.handler(Request(method, "/any/path", Headers(), body, self.peer, self.door))
+    async def post(self, body: bytes, method: str = "POST", path: str = "/any/path") -> Response:
+        return await self.handler(Request(method, path, Headers(), body, self.peer, self.door))
 
     async def send(self, method: str, *parameters: Any) -> Any:
         """Send a call as Python's xmlrpc.client writes it, and return what that reads from the answer."""

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from xenapi_core.datamodel import RO, Int32, Record, RecordOf, XenClass, field
 from xenapi_core.datamodel.types import VOID, of
-from xenapi_core.wire.codec import MalformedError
-from xenapi_core.wire.xmlrpc import MAX_DEPTH, Encoder, decode
+from xenapi_core.wire.codec import MAX_DEPTH, MalformedError
+from xenapi_core.wire.xmlrpc import Encoder, decode
 
 xml_text = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters=[chr(c) for c in range(32)] + ["￾", "￿"])

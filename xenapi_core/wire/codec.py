@@ -1,12 +1,12 @@
-"""What the codecs have in common: a call as it came, and how an answer is written."""
+"""What the codecs have in common: a call as it came, and what a request may be like."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from xenapi_core.datamodel.types import Type
+MAX_DEPTH = 32
+"""How deep values of a request may be nested."""
 
 
 @dataclass(frozen=True)
@@ -20,20 +20,7 @@ class Incoming:
 class MalformedError(Exception):
     """A request that is no call. The text is a sentence for people."""
 
-    code = -32700
-    """The fault code for requests that cannot be parsed."""
-
-
-class Encoder(Protocol):
-    """Writes answers in pieces that need no joining."""
-
-    content_type: str
-
-    def success(self, value: Any, kind: Type) -> Iterable[bytes]:
-        """Return the body of an answer with a value."""
-
-    def failure(self, description: Sequence[str]) -> Iterable[bytes]:
-        """Return the body of an answer with an error."""
-
-    def bare(self, value: Any, kind: Type) -> Iterable[bytes]:
-        """Return the body of an answer to one of the protocol's own system.* messages."""
+    def __init__(self, text: str, code: int = -32700) -> None:
+        """``code`` is that of XML-RPC's and JSON-RPC's conventions: -32700 for what cannot be parsed at all."""
+        super().__init__(text)
+        self.code = code

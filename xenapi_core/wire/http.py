@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
 from netserve.doors import Door
 from netserve.messages import Peer, Request, Response
-from xenapi_core.access.sessions import PEER
+from xenapi_core.access.sessions import NONE, PEER
 from xenapi_core.datamodel.call import Caller
 from xenapi_core.datamodel.errors import XenApiError
 from xenapi_core.datamodel.roles import READ_ONLY
-from xenapi_core.wire import xmlrpc
+from xenapi_core.wire import jsonrpc, xmlrpc
 from xenapi_core.wire.codec import Incoming, MalformedError
-from xenapi_core.wire.dispatch import Dispatcher, Visitor
+from xenapi_core.wire.dispatch import Answer, Dispatcher, Visitor
 
 log = structlog.get_logger(__name__)
 
@@ -27,43 +27,93 @@ MAX_BODY = 2 * 1024 * 1024
 SLICE = 0.004
 """Seconds of writing an answer after which others get their turn."""
 
+JSON_PATHS = ("/jsonrpc", "/json")
+"""Where JSON-RPC is spoken, here and below; everywhere else it is XML-RPC."""
+
+METHODS = "POST, OPTIONS"
+
+Success = Callable[[Answer], Iterable[bytes]]
+Failure = Callable[[Sequence[str]], Sequence[bytes]]
+
 
 class XenApiHandler:
-    """Answers HTTP requests: a POST to any path is an XML-RPC call."""
+    """Answers HTTP requests: a POST is a JSON-RPC call on the paths of those, an XML-RPC call on any other."""
 
-    def __init__(self, dispatcher: Dispatcher, encoder: xmlrpc.Encoder) -> None:
+    def __init__(self, dispatcher: Dispatcher, xml: xmlrpc.Encoder, json: jsonrpc.Encoder) -> None:
         self._dispatcher = dispatcher
-        self._encoder = encoder
+        self._xml = xml
+        self._json = json
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
+        if request.method == "OPTIONS":
+            return Response(204, (("Allow", METHODS), *_preflight(request.door)))
         if request.method != "POST":
-            return Response(405, (("Allow", "POST"),))
+            return Response(405, (("Allow", METHODS),))
         if not _welcome(request.door, request.peer):
             log.warning("peer_refused", door=request.door.name, uid=request.peer.uid)
             return Response(403)
         if len(request.body) > MAX_BODY:
             return Response(413)
+        return await (self._answer_json(request) if _is_json(request.target) else self._answer_xml(request))
+
+    async def _answer_xml(self, request: Request) -> Response:
+        encoder = self._xml
+
+        def success(answer: Answer) -> Iterable[bytes]:
+            return (encoder.bare if answer.bare else encoder.success)(answer.value, answer.type)
+
         try:
             incoming = xmlrpc.decode(request.body)
         except MalformedError as error:
-            log.info("request_malformed", address=request.peer.address or "unix", reason=str(error))
-            return self._response(self._encoder.fault(error))
-        return self._response(await self._answer(incoming, _visitor(request)))
+            _log_malformed(request, error)
+            body: Sequence[bytes] = encoder.fault(error)
+        else:
+            body = await self._answer(incoming, _visitor(request), success, encoder.failure)
+        return _response(request, encoder.content_type, body)
 
-    def _response(self, body: Sequence[bytes]) -> Response:
-        return Response(200, (("Content-Type", self._encoder.content_type),), body)
-
-    async def _answer(self, incoming: Incoming, visitor: Visitor) -> Sequence[bytes]:
+    async def _answer_json(self, request: Request) -> Response:
+        """Answer a call or a batch; what is no call at all, or a single one without an id, has the status 500."""
+        content_type = self._json.content_type
         try:
-            answer = await self._dispatcher.answer(incoming, visitor)
-            write = self._encoder.bare if answer.bare else self._encoder.success
-            return await _collected(write(answer.value, answer.type))
+            calls = jsonrpc.decode(request.body)
+            if isinstance(calls, tuple) and isinstance(calls[1], MalformedError):
+                raise calls[1]
+        except MalformedError as error:
+            _log_malformed(request, error)
+            return _response(request, content_type, self._json.fault(jsonrpc.NOBODY, error), 500)
+        if isinstance(calls, tuple):
+            return _response(request, content_type, await self._answer_one(calls, request))
+        body = [b"["]
+        for number, call in enumerate(calls):
+            body += [b","] if number else []
+            body += await self._answer_one(call, request)
+        return _response(request, content_type, [*body, b"]"])
+
+    async def _answer_one(self, call: jsonrpc.Request, request: Request) -> Sequence[bytes]:
+        envelope, incoming = call
+        encoder = self._json
+        if isinstance(incoming, MalformedError):
+            return encoder.fault(envelope, incoming)
+
+        def success(answer: Answer) -> Iterable[bytes]:
+            return encoder.success(envelope, answer.value, answer.type)
+
+        def failure(description: Sequence[str]) -> Sequence[bytes]:
+            return encoder.failure(envelope, description)
+
+        return await self._answer(incoming, _visitor(request), success, failure)
+
+    async def _answer(
+        self, incoming: Incoming, visitor: Visitor, success: Success, failure: Failure
+    ) -> Sequence[bytes]:
+        try:
+            return await _collected(success(await self._dispatcher.answer(incoming, visitor)))
         except XenApiError as error:
-            return self._encoder.failure(error.description)
+            return failure(error.description)
         except Exception as error:
             log.exception("call_failed", method=incoming.method)
-            return self._encoder.failure(["INTERNAL_ERROR", f"{type(error).__name__}: {error}"])
+            return failure(["INTERNAL_ERROR", f"{type(error).__name__}: {error}"])
 
 
 async def _collected(pieces: Iterable[bytes]) -> Sequence[bytes]:
@@ -76,6 +126,31 @@ async def _collected(pieces: Iterable[bytes]) -> Sequence[bytes]:
             await asyncio.sleep(0)
             begun = time.perf_counter()
     return body
+
+
+def _response(request: Request, content_type: str, body: Sequence[bytes], status: int = 200) -> Response:
+    return Response(status, (("Content-Type", content_type), *_sharing(request.door)), body)
+
+
+def _sharing(door: Door) -> Sequence[tuple[str, str]]:
+    """Let web pages of other sites call, but not at a door that asks nobody who they are."""
+    return () if door.authentication == NONE else (("Access-Control-Allow-Origin", "*"),)
+
+
+def _preflight(door: Door) -> Sequence[tuple[str, str]]:
+    shared = _sharing(door)
+    if not shared:
+        return ()
+    return (*shared, ("Access-Control-Allow-Methods", METHODS), ("Access-Control-Allow-Headers", "Content-Type"))
+
+
+def _is_json(target: str) -> bool:
+    path = target.partition("?")[0]
+    return any(path == known or path.startswith(f"{known}/") for known in JSON_PATHS)
+
+
+def _log_malformed(request: Request, error: MalformedError) -> None:
+    log.info("request_malformed", address=request.peer.address or "unix", reason=str(error))
 
 
 def _welcome(door: Door, peer: Peer) -> bool:

@@ -9,30 +9,15 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from lxml import etree
 
-from xenapi_core.datamodel.record import Record
-from xenapi_core.datamodel.types import (
-    BOOL,
-    DATETIME,
-    FLOAT,
-    INT32,
-    Map,
-    RecordType,
-    Set,
-    Structure,
-    Type,
-    Void,
-)
-from xenapi_core.wire.codec import Incoming, MalformedError
-
-MAX_DEPTH = 32
-"""How deep values of a request may be nested."""
+from xenapi_core.datamodel.types import BOOL, DATETIME, FLOAT, INT32, VOID, Type, Void
+from xenapi_core.wire.codec import MAX_DEPTH, Incoming, MalformedError
+from xenapi_core.wire.encoder import RecordEncoder, Syntax
 
 CONTENT_TYPE = "text/xml"
 
@@ -142,38 +127,35 @@ def _plain(value: Any) -> str:
     return f"<value>{escaped(str(value))}</value>"
 
 
-_SCALARS: dict[Type, Callable[[Any], str]] = {
-    BOOL: lambda value: f"<value><boolean>{1 if value else 0}</boolean></value>",
-    FLOAT: lambda value: f"<value><double>{value:.16g}</double></value>",
-    INT32: lambda value: f"<value><i4>{value}</i4></value>",
-    DATETIME: _moment,
-}
+_SYNTAX = Syntax(
+    scalars={
+        BOOL: lambda value: f"<value><boolean>{1 if value else 0}</boolean></value>",
+        FLOAT: lambda value: f"<value><double>{value:.16g}</double></value>",
+        INT32: lambda value: f"<value><i4>{value}</i4></value>",
+        DATETIME: _moment,
+        VOID: lambda value: "<value></value>",
+    },
+    other=_plain,
+    name=escaped,
+    array=("<value><array><data>", "</data></array></value>"),
+    no_items="<value><array><data/></array></value>",
+    struct=("<value><struct>", "</struct></value>"),
+    no_members="<value><struct/></value>",
+    member=("<member><name>", "</name>", "</member>"),
+    separator="",
+)
 
-Writer = Callable[[Any], Iterator[bytes]]
 
-
-class Encoder:
-    """Writes values of declared types. Keeps the wire form of records: each is encoded once until it changes.
-
-    ``budget``: how many bytes of records are kept; the oldest are dropped first. ``sampled``: reads a sampled field
-    of a record; those are written anew each time.
-    """
+class Encoder(RecordEncoder):
+    """Writes XML-RPC answers."""
 
     content_type = CONTENT_TYPE
-
-    def __init__(self, sampled: Callable[[Record, str], Any], budget: int = 384 * 1024 * 1024) -> None:
-        self._sampled = sampled
-        self._budget = budget
-        self._texts: dict[Type, Callable[[Any], str]] = dict(_SCALARS)
-        self._writers: dict[Type, Writer] = {}
-        self._shapes: dict[str, _Shape] = {}
-        self._fragments: OrderedDict[str, tuple[Record, bytes]] = OrderedDict()
-        self._held = 0
+    syntax = _SYNTAX
 
     def success(self, value: Any, kind: Type) -> Iterator[bytes]:
         """Yield the body of an answer with a value."""
         yield _SUCCESS
-        yield from self._writer(kind)(value)
+        yield from self.pieces(value, kind)
         yield _END
 
     def failure(self, description: Sequence[str]) -> list[bytes]:
@@ -184,7 +166,7 @@ class Encoder:
     def bare(self, value: Any, kind: Type) -> Iterator[bytes]:
         """Yield the body of an answer that is a value without a status, as XML-RPC's own system.* messages give."""
         yield _ANSWER[0].encode()
-        yield from self._writer(kind)(value)
+        yield from self.pieces(value, kind)
         yield _ANSWER[1].encode()
 
     def fault(self, error: MalformedError) -> list[bytes]:
@@ -201,168 +183,4 @@ class Encoder:
         """Return a value as the text of its ``value`` element; empty for void. This is the form of ``task.result``."""
         if isinstance(kind, Void):
             return ""
-        return b"".join(self._writer(kind)(value)).decode()
-
-    def _writer(self, kind: Type) -> Writer:
-        writer = self._writers.get(kind)
-        if writer is None:
-            writer = self._writers[kind] = self._make_writer(kind)
-        return writer
-
-    def _make_writer(self, kind: Type) -> Writer:
-        """Return what writes values in pieces: a record is one, what holds no records is one."""
-        if isinstance(kind, RecordType):
-            return self._write_record
-        if not _holds_records(kind):
-            text = self._text(kind)
-            return lambda value: iter((text(value).encode(),))
-        if isinstance(kind, Set):
-            return self._set_writer(kind)
-        if isinstance(kind, Map):
-            return self._map_writer(kind)
-        if isinstance(kind, Structure):
-            return self._structure_writer(kind)
-        raise TypeError(f"{kind.name} cannot be written")
-
-    def _set_writer(self, kind: Set) -> Writer:
-        write_item = self._writer(kind.of)
-
-        def write(value: Any) -> Iterator[bytes]:
-            yield b"<value><array><data>"
-            for item in value:
-                yield from write_item(item)
-            yield b"</data></array></value>"
-
-        return write
-
-    def _map_writer(self, kind: Map) -> Writer:
-        write_item = self._writer(kind.value)
-
-        def write(value: Any) -> Iterator[bytes]:
-            yield b"<value><struct>"
-            for key, item in value.items():
-                yield f"<member><name>{escaped(str(key))}</name>".encode()
-                yield from write_item(item)
-                yield b"</member>"
-            yield b"</struct></value>"
-
-        return write
-
-    def _structure_writer(self, kind: Structure) -> Writer:
-        plain = [(name, self._text(of)) for name, of in kind.members if not _holds_records(of)]
-        others = [(name, self._writer(of)) for name, of in kind.members if _holds_records(of)]
-
-        def write(value: Any) -> Iterator[bytes]:
-            members = "".join([_member(name, text(value[name])) for name, text in plain if name in value])
-            yield f"<value><struct>{members}".encode()
-            for name, write_member in others:
-                if name in value:
-                    yield f"<member><name>{name}</name>".encode()
-                    yield from write_member(value[name])
-                    yield b"</member>"
-            yield b"</struct></value>"
-
-        return write
-
-    def _text(self, kind: Type) -> Callable[[Any], str]:
-        text = self._texts.get(kind)
-        if text is None:
-            text = self._texts[kind] = self._make_text(kind)
-        return text
-
-    def _make_text(self, kind: Type) -> Callable[[Any], str]:
-        if isinstance(kind, Void):
-            return lambda value: "<value></value>"
-        if isinstance(kind, Set):
-            return self._set_text(kind)
-        if isinstance(kind, Map):
-            return self._map_text(kind)
-        if isinstance(kind, Structure):
-            members = [(name, self._text(of)) for name, of in kind.members]
-            return lambda value: _struct((name, text(value[name])) for name, text in members if name in value)
-        return _plain
-
-    def _set_text(self, kind: Set) -> Callable[[Any], str]:
-        item = self._text(kind.of)
-
-        def text(value: Any) -> str:
-            if not value:
-                return "<value><array><data/></array></value>"
-            return f"<value><array><data>{''.join(map(item, value))}</data></array></value>"
-
-        return text
-
-    def _map_text(self, kind: Map) -> Callable[[Any], str]:
-        item = self._text(kind.value)
-
-        def text(value: Any) -> str:
-            if not value:
-                return "<value><struct/></value>"
-            return _struct((escaped(str(key)), item(member)) for key, member in value.items())
-
-        return text
-
-    def _write_record(self, record: Record) -> Iterator[bytes]:
-        shape = self._shapes.get(record.cls)
-        if shape is None:
-            shape = self._shapes[record.cls] = _Shape(record, self._text)
-        kept = self._fragments.get(record.ref)
-        if kept is not None and kept[0] is record:
-            yield kept[1]
-        else:
-            fragment = shape.fragment(record)
-            self._keep(record, fragment)
-            yield fragment
-        if shape.sampled:
-            members = "".join([_member(name, text(self._sampled(record, name))) for name, text in shape.sampled])
-            yield f"{members}</struct></value>".encode()
-
-    def _keep(self, record: Record, fragment: bytes) -> None:
-        replaced = self._fragments.pop(record.ref, None)
-        if replaced is not None:
-            self._held -= len(replaced[1])
-        if record.row == 0:  # not of the store, so nobody will ask for this very record again
-            return
-        self._fragments[record.ref] = record, fragment
-        self._held += len(fragment)
-        while self._held > self._budget:
-            _, (_, dropped) = self._fragments.popitem(last=False)
-            self._held -= len(dropped)
-
-
-class _Shape:
-    """How records of a class are written: the state fields as one fragment, then the sampled ones."""
-
-    def __init__(self, record: Record, text: Callable[[Type], Callable[[Any], str]]) -> None:
-        fields = [field for field in record.shape.fields.values() if not field.internal]
-        index = record.shape.index
-        self.sampled = [(field.name, text(field.type)) for field in fields if field.sampled]
-        self._members = [
-            (index[field.name], f"<member><name>{field.name}</name>", text(field.type))
-            for field in fields
-            if not field.sampled
-        ]
-
-    def fragment(self, record: Record) -> bytes:
-        """Return a record's struct; only its beginning, up to the sampled fields, if it has such."""
-        values = record.values
-        members = [f"{start}{text(values[position])}</member>" for position, start, text in self._members]
-        return f"<value><struct>{''.join(members)}{'' if self.sampled else '</struct></value>'}".encode()
-
-
-def _member(name: str, text: str) -> str:
-    return f"<member><name>{name}</name>{text}</member>"
-
-
-def _struct(members: Iterable[tuple[str, str]]) -> str:
-    return f"<value><struct>{''.join([_member(name, text) for name, text in members])}</struct></value>"
-
-
-def _holds_records(kind: Type) -> bool:
-    if isinstance(kind, RecordType):
-        return True
-    if isinstance(kind, Set):
-        return _holds_records(kind.of)
-    if isinstance(kind, Map):
-        return _holds_records(kind.value)
-    return isinstance(kind, Structure) and any(_holds_records(member) for _, member in kind.members)
+        return b"".join(self.pieces(value, kind)).decode()

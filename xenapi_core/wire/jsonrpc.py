@@ -1,0 +1,174 @@
+"""JSON-RPC 1.0 and 2.0: request bodies to calls, results to bodies.
+
+A request says by its member ``jsonrpc`` which of the two it is. Parameters are an array, the session first.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Any
+
+from xenapi_core.datamodel.types import BOOL, DATETIME, FLOAT, INT, INT32, VOID, Type
+from xenapi_core.wire.codec import MAX_DEPTH, Incoming, MalformedError
+from xenapi_core.wire.encoder import RecordEncoder, Syntax
+
+CONTENT_TYPE = "application/json"
+
+MAX_BATCH = 100
+"""Calls in one batch."""
+
+INVALID_REQUEST = -32600
+FAILED = 1
+"""The code of every error of the API in JSON-RPC 2.0: its message is the API's code."""
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What an answer has to repeat of its request."""
+
+    version: int
+    id: str
+    """As JSON."""
+
+
+NOBODY = Envelope(2, "null")
+"""For a request that does not tell."""
+
+Request = tuple[Envelope, Incoming | MalformedError]
+"""One request of a body; a malformed one is answered with its error."""
+
+# --- requests
+
+
+def decode(body: bytes) -> Request | list[Request]:
+    """Return the request of a body, or those of a batch; MalformedError if it is neither."""
+    try:
+        value = json.loads(body.decode(), parse_constant=_refused, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise MalformedError(f"The request is not well-formed JSON: {error}.") from error
+    _check(value, MAX_DEPTH)
+    if not isinstance(value, list):
+        return _request(value)
+    if not 0 < len(value) <= MAX_BATCH:
+        raise MalformedError(f"A batch holds 1 to {MAX_BATCH} calls.", INVALID_REQUEST)
+    return [_request(item) for item in value]
+
+
+def _refused(text: str) -> None:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is too large a number")
+    return number
+
+
+def _check(value: Any, depth: int) -> None:
+    """Refuse values that are nested too deeply, and texts that no UTF-8 can say."""
+    if depth < 0:
+        raise MalformedError(f"Values are nested deeper than {MAX_DEPTH} levels.")
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise MalformedError("A text holds half a character (a lone surrogate).") from error
+    elif isinstance(value, list):
+        for item in value:
+            _check(item, depth - 1)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check(key, depth)
+            _check(item, depth - 1)
+
+
+def _request(value: Any) -> Request:
+    if not isinstance(value, dict):
+        return NOBODY, MalformedError("The request is no object.", INVALID_REQUEST)
+    version = 2 if "jsonrpc" in value else 1
+    number = value.get("id")
+    if isinstance(number, list | dict | bool):
+        return Envelope(version, "null"), MalformedError("The id is neither text nor number.", INVALID_REQUEST)
+    envelope = Envelope(version, json.dumps(number))
+    if "id" not in value or (number is None and version == 1):
+        return envelope, MalformedError("Notifications are not accepted: the request has no id.", INVALID_REQUEST)
+    return envelope, _incoming(value)
+
+
+def _incoming(value: dict[str, Any]) -> Incoming | MalformedError:
+    if value.get("jsonrpc", "2.0") != "2.0":
+        return MalformedError("The version of JSON-RPC is not known.", INVALID_REQUEST)
+    method, parameters = value.get("method"), value.get("params", [])
+    if not isinstance(method, str) or not method:
+        return MalformedError("The request has no method.", INVALID_REQUEST)
+    if not isinstance(parameters, list):
+        return MalformedError("The params are no array: names of parameters are not taken.", INVALID_REQUEST)
+    return Incoming(method, parameters)
+
+
+# --- answers
+
+
+def _float(value: float) -> str:
+    return repr(float(value)) if math.isfinite(value) else "null"
+
+
+def _moment(value: datetime) -> str:
+    return f'"{value:%Y%m%dT%H:%M:%SZ}"'
+
+
+_SYNTAX = Syntax(
+    scalars={
+        BOOL: lambda value: "true" if value else "false",
+        INT: str,
+        INT32: str,
+        FLOAT: _float,
+        DATETIME: _moment,
+        VOID: lambda value: '""',
+    },
+    other=lambda value: quoted(str(value)),
+    name=quoted,
+    array=("[", "]"),
+    no_items="[]",
+    struct=("{", "}"),
+    no_members="{}",
+    member=("", ":", ""),
+    separator=",",
+)
+
+
+class Encoder(RecordEncoder):
+    """Writes JSON-RPC answers, each in the version of its request."""
+
+    content_type = CONTENT_TYPE
+    syntax = _SYNTAX
+
+    def success(self, envelope: Envelope, value: Any, kind: Type) -> Iterator[bytes]:
+        """Yield the body of an answer with a value."""
+        yield b'{"jsonrpc":"2.0","result":' if envelope.version == 2 else b'{"error":null,"result":'
+        yield from self.pieces(value, kind)
+        yield f',"id":{envelope.id}}}'.encode()
+
+    def failure(self, envelope: Envelope, description: Sequence[str]) -> list[bytes]:
+        """Return the body of an answer with an error."""
+        if envelope.version == 1:
+            return [f'{{"error":{json.dumps(description)},"result":null,"id":{envelope.id}}}'.encode()]
+        code, *parameters = description
+        return [_error(envelope, FAILED, code, parameters)]
+
+    def fault(self, envelope: Envelope, error: MalformedError) -> list[bytes]:
+        """Return the body that tells that a request was malformed."""
+        if envelope.version == 1:
+            return self.failure(envelope, ["INVALID_VALUE", "request", str(error)])
+        return [_error(envelope, error.code, str(error), [])]
+
+
+def _error(envelope: Envelope, code: int, text: str, data: Sequence[str]) -> bytes:
+    error = json.dumps({"code": code, "message": text, "data": list(data)}, separators=(",", ":"))
+    return f'{{"jsonrpc":"2.0","error":{error},"id":{envelope.id}}}'.encode()
