@@ -7,7 +7,19 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 from uuid import uuid4
 
-from xenapi_core.datamodel import RO, RW, STATIC, VM_ADMIN, VM_OPERATOR, Change, XenApiError, XenClass, field, reverse
+from xenapi_core.datamodel import (
+    NULL,
+    RO,
+    RW,
+    STATIC,
+    VM_ADMIN,
+    VM_OPERATOR,
+    Change,
+    XenApiError,
+    XenClass,
+    field,
+    reverse,
+)
 from xenapi_core.datamodel.refs import CrashdumpRef, PoolRef, SRRef, VBDRef, VDIRef
 
 
@@ -113,16 +125,34 @@ class VDI(XenClass, role=VM_ADMIN):
     other_config: dict[str, str] = field(RW, default={}, doc="free for clients")
 
 
-def allocate(change: Change, sr: str, size: int, **fields: Any) -> str:
-    """Make an image of a size (bytes) in a repository; SR_FULL (requested, available) if it does not fit."""
+def allocate(change: Change, sr: str, size: int, *, used: int | None = None, **fields: Any) -> str:
+    """Make an image of a size (bytes) in a repository, of which so much is used: all of it if nothing is said.
+
+    SR_FULL (requested, available) if it does not fit.
+    """
+    used = size if used is None else used
     repository = change.record(sr, "SR")
     available = repository["physical_size"] - repository["physical_utilisation"]
-    if size > available:
-        raise XenApiError("SR_FULL", size, available)
-    _count(change, sr, size, size)
+    if used > available:
+        raise XenApiError("SR_FULL", used, available)
+    _count(change, sr, size, used)
     identity = str(uuid4())
-    values = {"uuid": identity, "location": identity, "SR": sr, "virtual_size": size, "physical_utilisation": size}
+    values = {"uuid": identity, "location": identity, "SR": sr, "virtual_size": size, "physical_utilisation": used}
     return change.create("VDI", {**values, "managed": True, **fields})
+
+
+def derive(change: Change, vdi: str, *, sr: str = NULL, whole: bool = False, **fields: Any) -> str:
+    """Make an image with the content of another: in the same repository it shares that, unless it is to be ``whole``, and so takes no space yet."""
+    image = change.record(vdi, "VDI")
+    shared = sr in (NULL, image["SR"]) and not whole
+    kept = ("name_label", "name_description", "type", "sharable", "read_only", "sm_config", "other_config", "tags")
+    return allocate(
+        change,
+        image["SR"] if sr == NULL else sr,
+        image["virtual_size"],
+        used=0 if shared else image["physical_utilisation"],
+        **{name: image[name] for name in kept} | fields,
+    )
 
 
 def discard(change: Change, vdi: str) -> None:
