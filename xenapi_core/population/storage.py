@@ -1,0 +1,92 @@
+"""The storage of a simulated pool."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from xenapi_core.population.context import GIB, MIB, Making, grown
+from xenapi_core.population.identity import identity
+from xenapi_core.scenario import Storage
+
+
+def make_storage(making: Making) -> None:
+    """Make the repositories with their images, and what attaches hosts to them."""
+    for number, storage in enumerate(making.scenario.storage):
+        _make_storage(making, number, storage)
+
+
+def count_images(making: Making) -> None:
+    """Write what the images of VMs take of the default repository."""
+    virtual, physical = making.allocated
+    making.change.update(making.default_sr, virtual_allocation=virtual, physical_utilisation=physical)
+
+
+def _make_storage(making: Making, number: int, storage: Storage) -> None:
+    if storage.shared:
+        _make_repository(making, f"storage/{number}", storage, making.hosts)
+        return
+    for index, host in enumerate(making.hosts):
+        sr = _make_repository(making, f"storage/{number}/host/{index}", storage, [host])
+        making.change.update(host, crash_dump_sr=sr)
+
+
+def _make_repository(making: Making, path: str, storage: Storage, hosts: list[str]) -> str:
+    size = storage.size_gib * GIB
+    if storage.default:
+        size = max(size, grown(_space_of_vms(making)))
+    used = sum(image.size_mib for image in storage.images) * MIB
+    sr = making.create(
+        "SR",
+        path,
+        name_label=storage.name,
+        name_description=storage.description,
+        type=storage.type,
+        content_type="iso" if storage.type == "iso" else "user",
+        shared=storage.shared,
+        physical_size=size,
+        virtual_allocation=used,
+        physical_utilisation=used,
+    )
+    for number, host in enumerate(hosts):
+        device = dict(storage.device)
+        making.create("PBD", f"{path}/pbd/{number}", host=host, SR=sr, device_config=device, currently_attached=True)
+    for image in storage.images:
+        making.create(
+            "VDI",
+            f"{path}/image/{image.name}",
+            name_label=image.name,
+            SR=sr,
+            location=image.name,
+            virtual_size=image.size_mib * MIB,
+            physical_utilisation=image.size_mib * MIB,
+            read_only=True,
+            sharable=True,
+            managed=True,
+        )
+    if storage.default:
+        making.default_sr = sr
+        making.allocated = [used, used]
+    return sr
+
+
+def make_image(making: Making, path: str, size: int, used: int, **values: Any) -> str:
+    """Make a disk image in the default repository, of which so much is used (bytes)."""
+    uuid, _ = identity(making.scenario.seed, path)
+    making.allocated[0] += size
+    making.allocated[1] += used
+    return making.create(
+        "VDI",
+        path,
+        SR=making.default_sr,
+        location=uuid,
+        virtual_size=size,
+        physical_utilisation=used,
+        managed=True,
+        **values,
+    )
+
+
+def _space_of_vms(making: Making) -> int:
+    """Return the space that all VMs can take, suspended and with full disks (bytes)."""
+    vms = making.scenario.vms
+    return vms.count * sum(vms.disks_gib) * GIB + 2 * making.memory_of_vms()
