@@ -142,7 +142,10 @@ def allocate(change: Change, sr: str, size: int, *, used: int | None = None, **f
 
 
 def derive(change: Change, vdi: str, *, sr: str = NULL, whole: bool = False, **fields: Any) -> str:
-    """Make an image with the content of another: in the same repository it shares that, unless it is to be ``whole``, and so takes no space yet."""
+    """Make an image with the content of another, in the same repository or in another one.
+
+    In the same one it shares that content, and so takes no space yet, unless it is to be ``whole``.
+    """
     image = change.record(vdi, "VDI")
     shared = sr in (NULL, image["SR"]) and not whole
     kept = ("name_label", "name_description", "type", "sharable", "read_only", "sm_config", "other_config", "tags")
