@@ -86,7 +86,8 @@ def test_no_fields_beyond_the_facts(datamodel: Datamodel) -> None:
     modern, first = facts("xenapi-modern.json")["classes"], facts("xenapi-1.0.json")["classes"]
     for name in CLASSES:
         known = {field["name"] for source in (modern, first) if name in source for field in source[name]["fields"]}
-        assert set(datamodel.classes[name].fields) == known
+        told = {field.name for field in datamodel.classes[name].fields.values() if not field.internal}
+        assert told == known, name
 
 
 @pytest.mark.parametrize("name", CLASSES)

@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
+from typing import Annotated, Any, TypeAlias
 
-from xenapi_core.datamodel import RO, RW, STATIC, VM_ADMIN, XenClass, field
-from xenapi_core.datamodel.refs import NetworkRef, VIFMetricsRef, VMRef
+from xenapi_core.classes.addresses import check_cidr, check_ip, mac_address, new_mac_address
+from xenapi_core.classes.lifecycle import State, bad_power_state
+from xenapi_core.classes.plugging import VIF_OPERATIONS, vif_operations
+from xenapi_core.datamodel import (
+    NULL,
+    POOL_OPERATOR,
+    RO,
+    RW,
+    STATIC,
+    VM_ADMIN,
+    VM_OPERATOR,
+    Call,
+    Change,
+    RecordOf,
+    XenApiError,
+    XenClass,
+    field,
+    message,
+)
+from xenapi_core.datamodel.refs import NetworkRef, VIFMetricsRef, VIFRef, VMRef
+from xenapi_core.hypervisors.description import nic
+from xenapi_core.hypervisors.interface import Domain, HypervisorError
+
+NICS = 7
+"""How many virtual NICs a VM can have."""
+
+ALGORITHMS = ("ratelimit",)
+"""Algorithms that limit the traffic of a virtual NIC: kbps in its parameters."""
+
+XSERR_BAD_LABEL = -24
+"""The number of Xen's security tools for a label that is not the expected one."""
 
 
 class vif_ipv4_configuration_mode(StrEnum):
@@ -15,11 +46,17 @@ class vif_ipv4_configuration_mode(StrEnum):
     Static = "Static"
 
 
+IPv4Mode: TypeAlias = vif_ipv4_configuration_mode
+
+
 class vif_ipv6_configuration_mode(StrEnum):
     """How a guest's IPv6 address is set."""
 
     None_ = "None"
     Static = "Static"
+
+
+IPv6Mode: TypeAlias = vif_ipv6_configuration_mode
 
 
 class vif_locking_mode(StrEnum):
@@ -31,15 +68,17 @@ class vif_locking_mode(StrEnum):
     disabled = "disabled"
 
 
-class vif_operations(StrEnum):
-    """What may be done with a virtual NIC."""
+LockingMode: TypeAlias = vif_locking_mode
 
-    attach = "attach"
-    plug = "plug"
-    unplug = "unplug"
+VIFRecord = Annotated[dict[str, Any], RecordOf("VIF")]
+
+UNPLUGGED = ("OTHER_OPERATION_IN_PROGRESS", "VM_BAD_POWER_STATE", "DEVICE_ALREADY_DETACHED")
+"""What unplugging may be refused with."""
+
+BAD_ADDRESS = ("INVALID_IP_ADDRESS_SPECIFIED", "INVALID_CIDR_ADDRESS_SPECIFIED")
 
 
-class VIF(XenClass, role=VM_ADMIN):
+class VIF(XenClass, role=VM_ADMIN, operations=VIF_OPERATIONS):
     """A virtual NIC of a VM."""
 
     uuid: str = field(RO, doc="unique identifier of the object")
@@ -87,3 +126,271 @@ class VIF(XenClass, role=VM_ADMIN):
     qos_algorithm_params: dict[str, str] = field(RW, default={}, doc="its parameters")
     qos_supported_algorithms: list[str] = field(RO, doc="algorithms that could be used")
     other_config: dict[str, str] = field(RW, default={}, doc="free for clients")
+    security_label: str = field(RO, internal=True, doc="label of the access policy of Xen-API 1.0")
+
+    # To make and to remove
+
+    @message(
+        role=VM_ADMIN,
+        asynchronous=True,
+        errors=("INVALID_VALUE", "DEVICE_ALREADY_EXISTS", "MAC_INVALID", "OPERATION_NOT_ALLOWED"),
+    )
+    def create(call: Call, args: VIFRecord) -> VIFRef:
+        """Give a VM a virtual NIC, not plugged in, and return its reference.
+
+        VM, network and device have to be given; ``autodetect`` or nothing as the device is the first free one.
+        """
+        with call.store.write() as change:
+            return make(change, args)
+
+    @message(role=VM_ADMIN, asynchronous=True, errors=("OPERATION_NOT_ALLOWED", "OTHER_OPERATION_IN_PROGRESS"))
+    def destroy(call: Call, self: VIFRef) -> None:
+        """Remove a virtual NIC that is not plugged in."""
+        with call.store.write() as change:
+            record = change.record(self, "VIF")
+            if record["currently_attached"]:
+                raise XenApiError("OPERATION_NOT_ALLOWED", f"VIF {self} is plugged in")
+            VIF_OPERATIONS.check(change, record, vif_operations.attach)
+            if change.get(record["metrics"]) is not None:
+                change.destroy(record["metrics"])
+            change.destroy(self)
+
+    # To plug in and to unplug
+
+    @message(
+        role=VM_ADMIN,
+        asynchronous=True,
+        errors=("OTHER_OPERATION_IN_PROGRESS", "VM_BAD_POWER_STATE", "DEVICE_ALREADY_ATTACHED", "VM_REQUIRES_NETWORK"),
+    )
+    async def plug(call: Call, self: VIFRef) -> None:
+        """Plug a virtual NIC into its running VM."""
+        async with call.operation(self, vif_operations.plug):
+            await replug(call, self, attached=True)
+
+    @message(role=VM_ADMIN, asynchronous=True, errors=UNPLUGGED)
+    async def unplug(call: Call, self: VIFRef) -> None:
+        """Unplug a virtual NIC from its running VM."""
+        async with call.operation(self, vif_operations.unplug):
+            await replug(call, self, attached=False)
+
+    @message(role=VM_ADMIN, asynchronous=True, errors=UNPLUGGED)
+    async def unplug_force(call: Call, self: VIFRef) -> None:
+        """Unplug a virtual NIC from its running VM whatever the guest says; one that is unplugged already stays so."""
+        if call.record(self, "VIF")["currently_attached"]:
+            async with call.operation(self, vif_operations.unplug):
+                await replug(call, self, attached=False)
+
+    @message(role=VM_ADMIN, asynchronous=True, errors=("OTHER_OPERATION_IN_PROGRESS", "VM_REQUIRES_NETWORK"))
+    async def move(call: Call, self: VIFRef, network: NetworkRef) -> None:
+        """Move a virtual NIC to another network, plugged in or not."""
+        call.record(network, "network")
+        async with call.operation(self, vif_operations.attach) as before:
+            with call.store.write() as change:
+                change.update(self, network=network)
+            if before["currently_attached"]:
+                try:
+                    await replug(call, self, attached=True)
+                except XenApiError:
+                    with call.store.write() as change:
+                        if change.get(self) is not None:
+                            change.update(self, network=before["network"])
+                    raise
+
+    # How the guest sees it
+
+    @message(role=VM_ADMIN, errors=("INVALID_VALUE", "DEVICE_ALREADY_EXISTS", "OPERATION_NOT_ALLOWED"))
+    def set_device(call: Call, self: VIFRef, value: str) -> None:
+        """Set the position of a virtual NIC that is not plugged in (Xen-API 1.0)."""
+        with call.store.write() as change:
+            vm = change.record(change.record(self, "VIF")["VM"], "VM")["VIFs"]
+            _set_unplugged(change, self, device=_device(change, value, [other for other in vm if other != self]))
+
+    @message(role=VM_ADMIN, errors=("MAC_INVALID", "OPERATION_NOT_ALLOWED"))
+    def set_MAC(call: Call, self: VIFRef, value: str) -> None:
+        """Set the Ethernet address of a virtual NIC that is not plugged in (Xen-API 1.0)."""
+        with call.store.write() as change:
+            _set_unplugged(change, self, MAC=mac_address(value), MAC_autogenerated=False)
+
+    @message(role=VM_ADMIN, errors=("INVALID_VALUE", "OPERATION_NOT_ALLOWED"))
+    def set_MTU(call: Call, self: VIFRef, value: int) -> None:
+        """Set the largest frame of a virtual NIC that is not plugged in (bytes; Xen-API 1.0)."""
+        if not 0 <= value <= 65535:
+            raise XenApiError("INVALID_VALUE", "MTU", value)
+        with call.store.write() as change:
+            _set_unplugged(change, self, MTU=value)
+
+    # Protection
+
+    @message(role=POOL_OPERATOR, asynchronous=True)
+    def set_locking_mode(call: Call, self: VIFRef, value: LockingMode) -> None:
+        """Set which traffic a virtual NIC is held to."""
+        with call.store.write() as change:
+            change.update(self, locking_mode=value)
+
+    @message(role=POOL_OPERATOR, asynchronous=True, errors=("INVALID_IP_ADDRESS_SPECIFIED",))
+    def set_ipv4_allowed(call: Call, self: VIFRef, value: list[str]) -> None:
+        """Set the IPv4 addresses that a locked virtual NIC may use."""
+        _allow(call, self, "ipv4_allowed", value)
+
+    @message(role=POOL_OPERATOR, asynchronous=True, errors=("INVALID_IP_ADDRESS_SPECIFIED",))
+    def add_ipv4_allowed(call: Call, self: VIFRef, value: str) -> None:
+        """Let a locked virtual NIC use an IPv4 address."""
+        _allow(call, self, "ipv4_allowed", [*call.record(self, "VIF")["ipv4_allowed"], value])
+
+    @message(role=POOL_OPERATOR, asynchronous=True)
+    def remove_ipv4_allowed(call: Call, self: VIFRef, value: str) -> None:
+        """Let a locked virtual NIC no longer use an IPv4 address."""
+        _disallow(call, self, "ipv4_allowed", value)
+
+    @message(role=POOL_OPERATOR, asynchronous=True, errors=("INVALID_IP_ADDRESS_SPECIFIED",))
+    def set_ipv6_allowed(call: Call, self: VIFRef, value: list[str]) -> None:
+        """Set the IPv6 addresses that a locked virtual NIC may use."""
+        _allow(call, self, "ipv6_allowed", value)
+
+    @message(role=POOL_OPERATOR, asynchronous=True, errors=("INVALID_IP_ADDRESS_SPECIFIED",))
+    def add_ipv6_allowed(call: Call, self: VIFRef, value: str) -> None:
+        """Let a locked virtual NIC use an IPv6 address."""
+        _allow(call, self, "ipv6_allowed", [*call.record(self, "VIF")["ipv6_allowed"], value])
+
+    @message(role=POOL_OPERATOR, asynchronous=True)
+    def remove_ipv6_allowed(call: Call, self: VIFRef, value: str) -> None:
+        """Let a locked virtual NIC no longer use an IPv6 address."""
+        _disallow(call, self, "ipv6_allowed", value)
+
+    # Addresses given to the guest
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=BAD_ADDRESS)
+    def configure_ipv4(call: Call, self: VIFRef, mode: IPv4Mode, address: str = "", gateway: str = "") -> None:
+        """Set the guest's IPv4 address, with the length of its prefix, and router; or leave both to the guest."""
+        _configure(call, self, 4, mode, address, gateway)
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=BAD_ADDRESS)
+    def configure_ipv6(call: Call, self: VIFRef, mode: IPv6Mode, address: str = "", gateway: str = "") -> None:
+        """Set the guest's IPv6 address, with the length of its prefix, and router; or leave both to the guest."""
+        _configure(call, self, 6, mode, address, gateway)
+
+    # Access policy of Xen-API 1.0
+
+    @message(role=VM_ADMIN)
+    def get_security_label(call: Call, self: VIFRef) -> str:
+        """Return the label of a virtual NIC (Xen-API 1.0)."""
+        return str(call.record(self, "VIF")["security_label"])
+
+    @message(role=VM_ADMIN, asynchronous=True, errors=("SECURITY_ERROR",))
+    def set_security_label(call: Call, self: VIFRef, security_label: str, old_label: str) -> None:
+        """Set the label of a virtual NIC that has ``old_label`` until now (Xen-API 1.0)."""
+        with call.store.write() as change:
+            if change.record(self, "VIF")["security_label"] != old_label:
+                raise XenApiError("SECURITY_ERROR", XSERR_BAD_LABEL, "the old label is another one")
+            change.update(self, security_label=security_label)
+
+
+def make(change: Change, args: dict[str, Any]) -> str:
+    """Make a virtual NIC as a client's record says, and return its reference."""
+    vm = change.record(args.get("VM", NULL), "VM")
+    network = change.record(args.get("network", NULL), "network")
+    device = _device(change, args.get("device", ""), vm["VIFs"])
+    if args.get("qos_algorithm_type", "") not in ("", *ALGORITHMS):
+        raise XenApiError("INVALID_VALUE", "qos_algorithm_type", args["qos_algorithm_type"])
+    for name, version in (("ipv4_allowed", 4), ("ipv6_allowed", 6)):
+        for address in args.get(name, ()):
+            check_ip(name, address, version)
+    given = args.get("MAC", "")
+    values = {
+        **args,
+        "device": device,
+        "MAC": mac_address(given) if given else new_mac_address(),
+        "MAC_autogenerated": not given,
+        "MTU": args.get("MTU") or network["MTU"],
+        "currently_attached": vm["power_state"] == State.Suspended and bool(args.get("currently_attached")),
+        "qos_supported_algorithms": ALGORITHMS,
+        "metrics": change.create("VIF_metrics", {}),
+    }
+    return change.create("VIF", values)
+
+
+def _device(change: Change, device: str, others: Iterable[str]) -> str:
+    """Return a position of a VM's NIC that none of the others has."""
+    taken = {change.record(other)["device"] for other in others}
+    if device in ("", "autodetect"):
+        free = next((str(number) for number in range(NICS) if str(number) not in taken), None)
+        if free is None:
+            raise XenApiError("OPERATION_NOT_ALLOWED", f"a VM can have at most {NICS} virtual NICs")
+        return free
+    if not device.isascii() or not device.isdecimal() or int(device) >= NICS:
+        raise XenApiError("INVALID_VALUE", "device", device)
+    device = str(int(device))
+    if device in taken:
+        raise XenApiError("DEVICE_ALREADY_EXISTS", device)
+    return device
+
+
+async def replug(call: Call, vif: str, *, attached: bool) -> None:
+    """Plug a virtual NIC into its VM's domain as its record says now, or unplug it; write what follows."""
+    record = call.record(vif, "VIF")
+    vm = call.record(record["VM"], "VM")
+    if vm["power_state"] not in (State.Running, State.Paused):
+        raise bad_power_state(vm, State.Running)
+    if attached:
+        _check_network(call, vm["resident_on"], vm.ref, record["network"])
+    hypervisor = call.hypervisor(vm["resident_on"])
+    device = nic(call.store, record)
+    try:
+        domain: Domain = await (hypervisor.attach if attached else hypervisor.detach)(vm["uuid"], device)
+    except HypervisorError as error:
+        raise bad_power_state(call.record(vm.ref, "VM"), State.Running) from error
+    with call.store.write() as change:
+        if change.record(vm.ref, "VM")["domid"] != vm["domid"]:
+            raise bad_power_state(change.record(vm.ref), State.Running)
+        current = change.record(vif, "VIF")["current_operations"]
+        change.update(
+            vif,
+            currently_attached=attached,
+            current_operations={task: op for task, op in current.items() if task != call.task.ref},
+        )
+        guest = change.get(vm["guest_metrics"])
+        if guest is not None and domain.guest is not None:
+            change.update(guest.ref, networks=domain.guest.networks)
+
+
+def _check_network(call: Call, host: str, vm: str, network: str) -> None:
+    """Raise VM_REQUIRES_NETWORK if a network joins hosts, and not this one."""
+    pifs = call.record(network, "network")["PIFs"]
+    if pifs and not any(call.record(pif)["host"] == host for pif in pifs):
+        raise XenApiError("VM_REQUIRES_NETWORK", vm, network)
+
+
+def _set_unplugged(change: Change, vif: str, **fields: Any) -> None:
+    if change.record(vif, "VIF")["currently_attached"]:
+        raise XenApiError("OPERATION_NOT_ALLOWED", f"VIF {vif} is plugged in")
+    change.update(vif, **fields)
+
+
+def _allow(call: Call, vif: str, name: str, addresses: Iterable[str]) -> None:
+    allowed = tuple(dict.fromkeys(addresses))
+    for address in allowed:
+        check_ip(name, address, 4 if name == "ipv4_allowed" else 6)
+    with call.store.write() as change:
+        change.update(vif, **{name: allowed})
+
+
+def _disallow(call: Call, vif: str, name: str, address: str) -> None:
+    with call.store.write() as change:
+        allowed = change.record(vif, "VIF")[name]
+        change.update(vif, **{name: tuple(other for other in allowed if other != address)})
+
+
+def _configure(call: Call, vif: str, version: int, mode: str, address: str, gateway: str) -> None:
+    if mode == "Static":
+        check_cidr("address", address, version)
+        if gateway:
+            check_ip("gateway", gateway, version)
+    else:
+        address = gateway = ""
+    values = {
+        f"ipv{version}_configuration_mode": mode,
+        f"ipv{version}_addresses": [address] if address else [],
+        f"ipv{version}_gateway": gateway,
+    }
+    with call.store.write() as change:
+        change.update(vif, **values)
