@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 from xenapi_core.access.sessions import Session, Sessions
 from xenapi_core.datamodel import READ_ONLY, Call, Datamodel, Int32, Record, RecordOf, XenApiError, XenClass, message
+from xenapi_core.datamodel.xenclass import ClassDefinition
 from xenapi_core.store.log import ADD, DEL, ChangeLog, Entry, Interest
 from xenapi_core.store.store import Store
 
@@ -124,9 +125,9 @@ class event(XenClass, stored=False, events=False):
     def inject(call: Call, class_: str, ref: str) -> str:
         """Raise a mod event of an object, and return the token of the moment before."""
         store = _store(call)
-        cls = call.service(Datamodel).by_lower_name.get(class_.lower())
+        cls = _visible(call).get(class_.lower())
         record = store.get(ref)
-        if cls is None or not cls.events or record is None or record.cls != cls.name:
+        if cls is None or record is None or record.cls != cls.name:
             raise XenApiError("HANDLE_INVALID", class_, ref)
         with store.write() as change:
             change.touch(ref)
@@ -156,14 +157,14 @@ def _parsed(token: str) -> int | None:
 
 def _interest(call: Call, subscriptions: Sequence[str]) -> Interest:
     """Return what subscriptions name. Classes that there are not are of no interest: older clients name some."""
-    known = call.service(Datamodel).by_lower_name
+    known = _visible(call)
     classes, refs = set(), set()
     for subscription in subscriptions:
         name, slash, ref = subscription.partition("/")
         if not name or (slash and not ref):
             raise XenApiError("EVENT_SUBSCRIPTION_PARSE_FAILURE", subscription)
         if name == "*":
-            return Interest(everything=True)
+            return _all_of_interest(call, known.values())
         cls = known.get(name.lower())
         if cls is not None:
             found = _store(call).get(ref)
@@ -172,6 +173,19 @@ def _interest(call: Call, subscriptions: Sequence[str]) -> Interest:
             elif found is None or found.cls == cls.name:
                 refs.add(ref)
     return Interest(classes=frozenset(classes), refs=frozenset(refs))
+
+
+def _visible(call: Call) -> dict[str, ClassDefinition]:
+    """Return the classes whose events the caller may see, by the name in lower case."""
+    known = call.service(Datamodel).by_lower_name
+    return {name: cls for name, cls in known.items() if cls.events and cls.readers <= call.role}
+
+
+def _all_of_interest(call: Call, visible: Collection[ClassDefinition]) -> Interest:
+    every = sum(cls.events for cls in call.service(Datamodel).classes.values())
+    if len(visible) == every:
+        return Interest(everything=True)
+    return Interest(classes=frozenset(cls.name for cls in visible))
 
 
 @contextmanager
@@ -381,7 +395,7 @@ class Registrations:
 
 
 def _named(call: Call, names: Sequence[str]) -> frozenset[str]:
-    known = call.service(Datamodel).by_lower_name
+    known = _visible(call)
     if not names or "*" in names:
-        return frozenset(cls.name for cls in known.values() if cls.events)
+        return frozenset(cls.name for cls in known.values())
     return frozenset(known[name.lower()].name for name in names if name.lower() in known)

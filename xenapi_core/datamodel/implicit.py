@@ -8,9 +8,10 @@ from typing import Any
 from xenapi_core.datamodel.call import Call
 from xenapi_core.datamodel.errors import XenApiError
 from xenapi_core.datamodel.fields import Field, Qualifier
+from xenapi_core.datamodel.filters import FilterError, parse
 from xenapi_core.datamodel.messages import Message, Parameter
 from xenapi_core.datamodel.record import Record
-from xenapi_core.datamodel.roles import READ_ONLY, Role
+from xenapi_core.datamodel.roles import Role
 from xenapi_core.datamodel.types import STRING, VOID, Map, RecordType, Reference, Set, Type
 from xenapi_core.datamodel.xenclass import ClassDefinition
 
@@ -75,7 +76,7 @@ def _get_record(cls: ClassDefinition) -> Message[..., Any]:
         return cls.read(call, self)
 
     doc = f"Get all fields of the {cls.name}."
-    return _make(cls, "get_record", READ_ONLY, get_record, (_self(cls),), RecordType(cls.name), doc)
+    return _make(cls, "get_record", cls.readers, get_record, (_self(cls),), RecordType(cls.name), doc)
 
 
 def _enumerations(cls: ClassDefinition) -> Iterator[Message[..., Any]]:
@@ -87,9 +88,34 @@ def _enumerations(cls: ClassDefinition) -> Iterator[Message[..., Any]]:
     def get_all_records(call: Call) -> dict[str, Record]:
         return {record.ref: record for record in call.store.durable.records(name)}
 
-    yield _make(cls, "get_all", READ_ONLY, get_all, (), Set(ref), f"List the references to all {name} objects.")
+    yield _make(cls, "get_all", cls.readers, get_all, (), Set(ref), f"List the references to all {name} objects.")
     doc = f"Get the records of all {name} objects."
-    yield _make(cls, "get_all_records", READ_ONLY, get_all_records, (), Map(ref, record), doc)
+    yield _make(cls, "get_all_records", cls.readers, get_all_records, (), Map(ref, record), doc)
+    yield from _selections(cls, ref, record)
+
+
+def _selections(cls: ClassDefinition, ref: Type, record: Type) -> Iterator[Message[..., Any]]:
+    def selected(call: Call, expr: str) -> Iterator[Record]:
+        try:
+            covers = parse(expr, cls.fields)
+        except FilterError as error:
+            raise XenApiError("INVALID_VALUE", "expr", f"{expr} ({error})") from error
+        store = call.store
+        return (found for found in store.durable.records(cls.name) if covers(found, store.sampled))
+
+    def get_all_where(call: Call, expr: str) -> list[str]:
+        return [found.ref for found in selected(call, expr)]
+
+    def get_all_records_where(call: Call, expr: str) -> dict[str, Record]:
+        return {found.ref: found for found in selected(call, expr)}
+
+    name, parameters, errors = cls.name, (Parameter("expr", STRING),), ("INVALID_VALUE",)
+    doc = f"List the references to the {name} objects that an expression selects."
+    yield _make(cls, "get_all_where", cls.readers, get_all_where, parameters, Set(ref), doc, errors)
+    doc = f"Get the records of the {name} objects that an expression selects."
+    yield _make(
+        cls, "get_all_records_where", cls.readers, get_all_records_where, parameters, Map(ref, record), doc, errors
+    )
 
 
 def _by_uuid(cls: ClassDefinition) -> Message[..., Any]:
@@ -101,7 +127,7 @@ def _by_uuid(cls: ClassDefinition) -> Message[..., Any]:
 
     parameters = (Parameter("uuid", STRING),)
     doc = f"Get the reference to the {cls.name} that has a uuid."
-    return _make(cls, "get_by_uuid", READ_ONLY, get_by_uuid, parameters, Reference(cls.name), doc, ("UUID_INVALID",))
+    return _make(cls, "get_by_uuid", cls.readers, get_by_uuid, parameters, Reference(cls.name), doc, ("UUID_INVALID",))
 
 
 def _by_name_label(cls: ClassDefinition) -> Message[..., Any]:
@@ -112,7 +138,7 @@ def _by_name_label(cls: ClassDefinition) -> Message[..., Any]:
 
     parameters, result = (Parameter("label", STRING),), Set(Reference(cls.name))
     doc = f"Get the references to the {cls.name} objects that have a name."
-    return _make(cls, "get_by_name_label", READ_ONLY, get_by_name_label, parameters, result, doc)
+    return _make(cls, "get_by_name_label", cls.readers, get_by_name_label, parameters, result, doc)
 
 
 def _create(cls: ClassDefinition) -> Message[..., Any]:
@@ -148,7 +174,7 @@ def _getter(cls: ClassDefinition, field: Field) -> Message[..., Any]:
 
     function = get_sample if field.sampled else get
     doc = f"Get the field {field.name} of the {cls.name}."
-    return _make(cls, f"get_{field.name}", READ_ONLY, function, (_self(cls),), field.type, doc)
+    return _make(cls, f"get_{field.name}", cls.readers, function, (_self(cls),), field.type, doc)
 
 
 def _setters(cls: ClassDefinition, field: Field) -> Iterator[Message[..., Any]]:

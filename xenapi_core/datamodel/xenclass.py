@@ -13,7 +13,7 @@ from xenapi_core.datamodel.fields import UNSET, Field, FieldDeclaration
 from xenapi_core.datamodel.messages import Message
 from xenapi_core.datamodel.objects import Operations
 from xenapi_core.datamodel.record import Record
-from xenapi_core.datamodel.roles import POOL_OPERATOR, Role
+from xenapi_core.datamodel.roles import POOL_OPERATOR, READ_ONLY, Role
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class ClassDefinition:
     """The declared ones; ``Datamodel`` adds the implicit ones."""
     role: Role
     """The weakest role that may create and destroy objects and set fields, where nothing else is declared."""
+    readers: Role
+    """The weakest role that may read its objects."""
     stored: bool
     """Its objects are in the store; else it has no implicit messages but, perhaps, getters."""
     getters: bool
@@ -66,6 +68,7 @@ class XenClass:
         cls,
         *,
         role: Role = POOL_OPERATOR,
+        readers: Role = READ_ONLY,
         stored: bool = True,
         persistent: bool = True,
         events: bool = True,
@@ -82,6 +85,7 @@ class XenClass:
             fields=_fields(cls),
             messages=messages,
             role=role,
+            readers=readers,
             stored=stored,
             persistent=persistent,
             events=events,

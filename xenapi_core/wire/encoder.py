@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from xenapi_core.datamodel.record import Record
+from xenapi_core.datamodel.roles import READ_ONLY
 from xenapi_core.datamodel.types import Map, RecordType, Set, Structure, Type
 
 BUDGET = 192 * 1024 * 1024
@@ -180,7 +181,8 @@ class RecordEncoder:
             yield kept[1]
         else:
             fragment = shape.fragment(record)
-            self._keep(record, fragment)
+            if shape.public:
+                self._keep(record, fragment)
             yield fragment
         if shape.sampled:
             members = [self._member(told, text(self._sampled(record, name))) for told, name, text in shape.sampled]
@@ -204,6 +206,8 @@ class _Shape:
 
     def __init__(self, record: Record, syntax: Syntax, text: Callable[[Type], Text]) -> None:
         fields = [field for field in record.shape.fields.values() if not field.internal]
+        self.public = getattr(record.shape, "readers", READ_ONLY) is READ_ONLY
+        """Everybody may read such records: only they are kept."""
         index, (before, between, self._after) = record.shape.index, syntax.member
         self.sampled = [(syntax.name(field.name), field.name, text(field.type)) for field in fields if field.sampled]
         self._members = [
