@@ -40,6 +40,12 @@ ERRORS: dict[str, ErrorCode] = {
     "DEVICE_ALREADY_ATTACHED": ErrorCode(("device",), "The device {device} is attached already."),
     "DEVICE_ALREADY_DETACHED": ErrorCode(("device",), "The device {device} is not attached."),
     "DEVICE_ALREADY_EXISTS": ErrorCode(("device",), "There is a device {device} already."),
+    "DEVICE_DETACH_REJECTED": ErrorCode(
+        ("type", "ref", "msg"), "The guest will not let go of the {type} {ref}: {msg}."
+    ),
+    "DISK_VBD_MUST_BE_READWRITE_FOR_HVM": ErrorCode(
+        ("vbd",), "The disk {vbd} of a fully virtualized guest has to be writable."
+    ),
     "DUPLICATE_PIF_DEVICE_NAME": ErrorCode(("device",), "The host has a NIC with the name {device} already."),
     "EVENTS_LOST": ErrorCode((), "Some events have been lost, because the client read them too slowly."),
     "EVENT_FROM_TOKEN_PARSE_FAILURE": ErrorCode(("token",), "The token {token} is not one that event.from gave."),
@@ -94,6 +100,7 @@ ERRORS: dict[str, ErrorCode] = {
     ),
     "LAST_CPU_NOT_REMOVEABLE": ErrorCode(("message",), "The last CPU cannot be taken away: {message}."),
     "LICENSE_PROCESSING_ERROR": ErrorCode((), "The licence cannot be read."),
+    "LOCATION_NOT_UNIQUE": ErrorCode(("SR", "location"), "The storage {SR} has an image at {location} already."),
     "MAC_DOES_NOT_EXIST": ErrorCode(("MAC",), "The host has no NIC with the address {MAC}."),
     "MAC_INVALID": ErrorCode(("MAC",), "{MAC} is no Ethernet address of a NIC."),
     "MAC_STILL_EXISTS": ErrorCode(("MAC",), "The NIC with the address {MAC} is still in the host."),
@@ -130,6 +137,9 @@ ERRORS: dict[str, ErrorCode] = {
     "OTHER_OPERATION_IN_PROGRESS": ErrorCode(
         ("class", "object", "operation_type", "operation_ref"),
         "The {class} {object} is busy with the operation {operation_type}.",
+    ),
+    "PBD_EXISTS": ErrorCode(
+        ("sr", "host", "pbd"), "The host {host} has the attachment {pbd} to the storage {sr} already."
     ),
     "PERMISSION_DENIED": ErrorCode(("message",), "Not permitted: {message}."),
     "PGPU_IN_USE_BY_VM": ErrorCode(("VMs",), "The GPU is in use by the VMs {VMs}."),
@@ -169,9 +179,24 @@ ERRORS: dict[str, ErrorCode] = {
     "SESSION_AUTHENTICATION_FAILED": ErrorCode(("user", "message"), "The user name or the password is wrong."),
     "SESSION_INVALID": ErrorCode(("handle",), "The session is not valid: it has ended, or never was."),
     "SESSION_NOT_REGISTERED": ErrorCode(("handle",), "This session is not registered to receive events."),
+    "SR_BACKEND_FAILURE": ErrorCode(
+        ("status", "stdout", "stderr"), "The storage back end failed with the error {status}: {stderr}."
+    ),
+    "SR_DEVICE_IN_USE": ErrorCode((), "The device is used by other storage."),
     "SR_FULL": ErrorCode(
         ("requested", "maximum"), "The storage is full: {requested} bytes are needed, {maximum} are free."
     ),
+    "SR_HAS_NO_PBDS": ErrorCode(("sr",), "No host knows how to attach the storage {sr}."),
+    "SR_HAS_PBD": ErrorCode(("sr",), "The storage {sr} is still attached to hosts."),
+    "SR_INDESTRUCTIBLE": ErrorCode(("sr",), "The storage {sr} is marked as one that must not be destroyed."),
+    "SR_NOT_ATTACHED": ErrorCode(("sr",), "The storage {sr} is not attached to any host."),
+    "SR_NOT_EMPTY": ErrorCode((), "There are still images in the storage."),
+    "SR_NOT_SHARABLE": ErrorCode(
+        ("sr", "host"), "The storage {sr} is not shared: the host {host} cannot attach to it."
+    ),
+    "SR_OPERATION_NOT_SUPPORTED": ErrorCode(("sr",), "The storage {sr} cannot do this."),
+    "SR_UNKNOWN_DRIVER": ErrorCode(("driver",), "There is no storage of the type {driver}."),
+    "SR_UUID_EXISTS": ErrorCode(("uuid",), "There is storage with the uuid {uuid} already."),
     "TASK_CANCELLED": ErrorCode(("task",), "The task {task} was cancelled."),
     "TOO_MANY_VUSBS": ErrorCode(("number",), "A VM can have {number} virtual USB devices at most."),
     "TRANSPORT_PIF_NOT_CONFIGURED": ErrorCode(("PIF",), "The NIC {PIF} has no IP address, which a tunnel needs."),
@@ -183,6 +208,33 @@ ERRORS: dict[str, ErrorCode] = {
     "UUID_INVALID": ErrorCode(("class", "uuid"), "There is no {class} with the uuid {uuid}."),
     "VALUE_NOT_SUPPORTED": ErrorCode(
         ("field", "value", "reason"), "The value {value} of {field} is not supported: {reason}."
+    ),
+    "VBD_CDS_MUST_BE_READONLY": ErrorCode((), "A CD drive can only be read."),
+    "VBD_IS_EMPTY": ErrorCode(("vbd",), "There is no medium in the drive {vbd}."),
+    "VBD_NOT_EMPTY": ErrorCode(("vbd",), "There is a medium in the drive {vbd} already."),
+    "VBD_NOT_REMOVABLE_MEDIA": ErrorCode(("vbd",), "The medium of {vbd} cannot be changed: it is not a CD drive."),
+    "VBD_NOT_UNPLUGGABLE": ErrorCode(("vbd",), "The device {vbd} cannot be taken away while its VM runs."),
+    "VDI_CBT_ENABLED": ErrorCode(("vdi",), "Changed blocks of the image {vdi} are tracked: turn that off first."),
+    "VDI_INCOMPATIBLE_TYPE": ErrorCode(
+        ("vdi", "type"), "This is not possible with the image {vdi}, which is of the type {type}."
+    ),
+    "VDI_IN_USE": ErrorCode(("vdi", "operation"), "The image {vdi} is in use: {operation} is not possible."),
+    "VDI_IS_A_PHYSICAL_DEVICE": ErrorCode(("vdi",), "The image {vdi} is a physical device of a host."),
+    "VDI_LOCATION_MISSING": ErrorCode(("sr", "location"), "The storage {sr} has no image at {location}."),
+    "VDI_MISSING": ErrorCode(
+        ("sr", "vdi"), "The image {vdi} was not found in the storage {sr} when that was last scanned."
+    ),
+    "VDI_NOT_MANAGED": ErrorCode(("vdi",), "The image {vdi} is not managed by the storage's back end."),
+    "VDI_NO_CBT_METADATA": ErrorCode(("vdi",), "Nothing is known of changed blocks of the image {vdi}."),
+    "VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION": ErrorCode(
+        (), "This is not possible with an image that is reset when its VM starts."
+    ),
+    "VDI_READONLY": ErrorCode(("vdi",), "The image {vdi} can only be read."),
+    "VDI_TOO_LARGE": ErrorCode(
+        ("vdi", "maximum size"), "The image {vdi} is too large: it can have {maximum size} bytes."
+    ),
+    "VDI_TOO_SMALL": ErrorCode(
+        ("vdi", "minimum size"), "The image {vdi} is too small: it has to have {minimum size} bytes."
     ),
     "VGPU_TYPE_NOT_ENABLED": ErrorCode(
         ("type", "enabled_types"), "The virtual GPU type {type} is not enabled; enabled are {enabled_types}."
