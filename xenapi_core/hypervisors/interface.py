@@ -2,12 +2,12 @@
 
 A hypervisor runs the domains of one host. It knows VMs by their uuid and nothing of the API: what a domain is to be
 like arrives as a ``DomainConfig``, what it is like is answered as a ``Domain``. An operation that fails raises a
-``HypervisorError`` and has had no effect.
+``HypervisorError`` and has had no effect; so has one that is cancelled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -86,6 +86,52 @@ class Domain:
     crashed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Transfers:
+    """What a device has transferred since it was plugged in; never falls. Packets are the operations of a NIC."""
+
+    read_bytes: int = 0
+    """Read from a disk; received by a NIC."""
+    read_operations: int = 0
+    written_bytes: int = 0
+    """Written to a disk; sent by a NIC."""
+    write_operations: int = 0
+
+    def __add__(self, other: Transfers) -> Transfers:
+        return Transfers(
+            self.read_bytes + other.read_bytes,
+            self.read_operations + other.read_operations,
+            self.written_bytes + other.written_bytes,
+            self.write_operations + other.write_operations,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DomainSample:
+    """What a domain has used since it was built; never falls."""
+
+    vcpu_time: Sequence[float]
+    """Seconds for which each virtual CPU has run."""
+    cpus: Sequence[int]
+    """The physical CPU that each virtual CPU was last seen on."""
+    disks: Mapping[str, Transfers]
+    """By position."""
+    nics: Mapping[str, Transfers]
+    """By position."""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The counters of a host at one moment."""
+
+    moment: float
+    """Seconds since the epoch."""
+    domains: Mapping[str, DomainSample]
+    """By the uuid of their VM; the control domain is one of them. The mapping may work a sample out when it is read."""
+    nics: Mapping[str, Transfers]
+    """What went over each bridge, by its name."""
+
+
 class Stop(StrEnum):
     """How a guest stopped by itself."""
 
@@ -104,6 +150,10 @@ Progress = Callable[[float], None]
 """Called with how much is done, from 0.0 to 1.0."""
 
 
+def untold(fraction: float) -> None:
+    """Tell nobody how much is done."""
+
+
 class HypervisorError(Exception):
     """An operation failed and had no effect. The text is a sentence for people."""
 
@@ -114,6 +164,10 @@ class DomainGoneError(HypervisorError):
 
 class GuestRefusedError(HypervisorError):
     """The guest was asked to do something and did not do it in time."""
+
+
+class BootFailedError(HypervisorError):
+    """The guest did not boot. Its domain is gone."""
 
 
 class Hypervisor(Protocol):
@@ -131,13 +185,21 @@ class Hypervisor(Protocol):
     def clear_log(self) -> str:
         """Empty the hypervisor's own log and return what was in it."""
 
-    async def start(self, config: DomainConfig, *, paused: bool = False) -> Domain:
+    def samples(self) -> tuple[Samples, Samples]:
+        """Return all counters as they were about a second before, and as they are now. Does not block.
+
+        Called at most once a second, and only while somebody wants to know.
+        """
+
+    async def start(self, config: DomainConfig, *, paused: bool = False, progress: Progress = untold) -> Domain:
         """Build a domain and let it run, or leave it paused before its first instruction."""
 
-    async def resume(self, config: DomainConfig, image: str, *, paused: bool = False) -> Domain:
+    async def resume(
+        self, config: DomainConfig, image: str, *, paused: bool = False, progress: Progress = untold
+    ) -> Domain:
         """Build a domain from the memory in a disk image (its uuid), as ``suspend`` left it."""
 
-    async def suspend(self, uuid: str, image: str) -> None:
+    async def suspend(self, uuid: str, image: str, *, progress: Progress = untold) -> None:
         """Write the domain's memory to a disk image (its uuid) and end the domain."""
 
     async def pause(self, uuid: str) -> Domain:
@@ -146,10 +208,10 @@ class Hypervisor(Protocol):
     async def unpause(self, uuid: str) -> Domain:
         """Give the domain CPU time again."""
 
-    async def clean_shutdown(self, uuid: str) -> None:
+    async def clean_shutdown(self, uuid: str, *, progress: Progress = untold) -> None:
         """Ask the guest to power itself off, and wait until it has."""
 
-    async def clean_reboot(self, config: DomainConfig) -> Domain:
+    async def clean_reboot(self, config: DomainConfig, *, progress: Progress = untold) -> Domain:
         """Ask the guest to shut down, and build its domain anew."""
 
     async def hard_shutdown(self, uuid: str) -> None:

@@ -6,8 +6,9 @@ Everything it makes up follows from its arguments, so the same calls give the sa
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -15,18 +16,25 @@ from types import MappingProxyType
 import structlog
 
 from xenapi_core.hypervisors.interface import (
+    BootFailedError,
     Disk,
     Domain,
     DomainConfig,
     DomainGoneError,
     Guest,
+    GuestRefusedError,
     Hypervisor,
     HypervisorError,
     Nic,
     Progress,
+    Samples,
     Stop,
     Stopped,
+    untold,
 )
+from xenapi_core.hypervisors.simulation.faults import Faults, NoFaults
+from xenapi_core.hypervisors.simulation.load import Load
+from xenapi_core.hypervisors.simulation.meter import Meter
 
 _log = structlog.get_logger(__name__)
 
@@ -55,6 +63,8 @@ class Timings:
     """Of memory, virtual CPUs or devices."""
     boot: float = 0.200
     """Of the host itself."""
+    acknowledgement: float = 10.0
+    """Given to a guest that is asked to shut down; then it counts as hung."""
     migrate: float = 0.200
     copy: float = 0.002
     """Of each GiB of a disk image."""
@@ -123,9 +133,21 @@ def guest_of(config: DomainConfig) -> Guest | None:
 class SimulatedHypervisor:
     """Runs the VMs of one simulated host."""
 
-    def __init__(self, host: str, *, timings: Timings | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        *,
+        timings: Timings | None = None,
+        faults: Faults | None = None,
+        cpus: int = 1,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """``faults``: what users want to fail. ``cpus``: how many the host has. ``clock``: seconds since the epoch."""
         self.host = host
         self.timings = timings or Timings()
+        self._faults = faults or NoFaults()
+        self._clock = clock
+        self._meter = Meter(cpus)
         self._domains: dict[str, Domain] = {}
         self._configs: dict[str, DomainConfig] = {}
         self._next_domid = 1
@@ -140,6 +162,9 @@ class SimulatedHypervisor:
             self._domains[config.uuid] = domain
             self._configs[config.uuid] = config
             self._next_domid = max(self._next_domid, domain.domid + 1)
+            load = self._load(config.uuid, domain.started.timestamp())
+            idle = domain.paused or domain.crashed
+            self._meter.put(config, load.stopped(self._clock()) if idle else load)
 
     # What the API asks (see interface.Hypervisor)
 
@@ -161,43 +186,58 @@ class SimulatedHypervisor:
         self._lines.clear()
         return text
 
-    async def start(self, config: DomainConfig, *, paused: bool = False) -> Domain:
+    def samples(self) -> tuple[Samples, Samples]:
+        """Return all counters as they were at the last full second but one, and at the last."""
+        now = float(int(self._clock()))
+        return self._meter.read(now - 1.0), self._meter.read(now)
+
+    async def start(self, config: DomainConfig, *, paused: bool = False, progress: Progress = untold) -> Domain:
         """Build a domain and let it run, or leave it paused before its first instruction."""
-        await asyncio.sleep(self.timings.start)
+        await self._take_time(self.timings.start * self._slowness(config.uuid), progress)
+        if self._faults.of(config.uuid, "sim:fail_boot"):
+            self._faults.spend(config.uuid, "sim:fail_boot")
+            raise BootFailedError(f"The guest of VM {config.name} does not boot.")
         return self._build(config, paused=paused, guest=None if paused else guest_of(config))
 
-    async def resume(self, config: DomainConfig, image: str, *, paused: bool = False) -> Domain:
+    async def resume(
+        self, config: DomainConfig, image: str, *, paused: bool = False, progress: Progress = untold
+    ) -> Domain:
         """Build a domain from the memory in a disk image, as ``suspend`` left it."""
-        await asyncio.sleep(self.timings.resume)
+        await self._take_time(self.timings.resume * self._slowness(config.uuid), progress)
         return self._build(config, paused=paused, guest=guest_of(config))
 
-    async def suspend(self, uuid: str, image: str) -> None:
+    async def suspend(self, uuid: str, image: str, *, progress: Progress = untold) -> None:
         """Write the domain's memory to a disk image and end the domain."""
-        await asyncio.sleep(self.timings.suspend)
+        await self._take_time(self.timings.suspend * self._slowness(uuid), progress)
         self._domain(uuid)
         self._end(uuid, "suspended")
 
     async def pause(self, uuid: str) -> Domain:
         """Stop giving the domain CPU time."""
         await asyncio.sleep(self.timings.pause)
+        self._domain(uuid)
+        self._meter.change(uuid, lambda load: load.stopped(self._clock()))
         return self._change(uuid, paused=True)
 
     async def unpause(self, uuid: str) -> Domain:
         """Give the domain CPU time again; one that never ran boots now."""
         await asyncio.sleep(self.timings.pause)
         self._domain(uuid)
+        self._meter.change(uuid, lambda load: load.going_on(self._clock()))
         return self._change(uuid, paused=False, guest=guest_of(self._configs[uuid]))
 
-    async def clean_shutdown(self, uuid: str) -> None:
+    async def clean_shutdown(self, uuid: str, *, progress: Progress = untold) -> None:
         """Ask the guest to power itself off, and wait until it has."""
         domid = self._domain(uuid).domid
-        await asyncio.sleep(self.timings.shutdown)
+        await self._ask(uuid, progress)
         if uuid in self._domains and self._domains[uuid].domid == domid:
             self._end(uuid, "shut down")
 
-    async def clean_reboot(self, config: DomainConfig) -> Domain:
+    async def clean_reboot(self, config: DomainConfig, *, progress: Progress = untold) -> Domain:
         """Ask the guest to shut down, and build its domain anew."""
-        return await self._rebuild(config, self.timings.shutdown + self.timings.start, "shut down to reboot")
+        before = self._domain(config.uuid)
+        await self._ask(config.uuid, progress)
+        return self._rebuild(config, before, "shut down to reboot")
 
     async def hard_shutdown(self, uuid: str) -> None:
         """End the domain at once. Ending one that is gone already succeeds."""
@@ -206,7 +246,9 @@ class SimulatedHypervisor:
 
     async def hard_reboot(self, config: DomainConfig) -> Domain:
         """End the domain at once and build it anew."""
-        return await self._rebuild(config, self.timings.destroy + self.timings.start, "destroyed to reboot")
+        before = self._domain(config.uuid)
+        await asyncio.sleep(self.timings.destroy + self.timings.start)
+        return self._rebuild(config, before, "destroyed to reboot")
 
     async def set_memory(self, uuid: str, memory: int) -> Domain:
         """Give the domain another amount of memory, within what it was built for."""
@@ -254,7 +296,7 @@ class SimulatedHypervisor:
             raise HypervisorError(f"Host {self.host} is simulated: its domains cannot move to one that is not.")
         await self._take_time(self.timings.migrate, progress)
         domain, config = self._domain(uuid), self._configs[uuid]
-        moved = destination.receive(config, domain)
+        moved = destination.receive(config, domain, self._meter.load(uuid))
         self._end(uuid, f"moved to {destination.host}")
         return moved
 
@@ -306,6 +348,7 @@ class SimulatedHypervisor:
         self._write(f"d{domain.domid} stopped by itself: {stop}")
         if stop is Stop.crash:
             self._domains[uuid] = replace(domain, crashed=True)
+            self._meter.change(uuid, lambda load: load.stopped(self._clock()))
         else:
             self._end(uuid, "ended")
         if self._stopped is not None:
@@ -333,6 +376,7 @@ class SimulatedHypervisor:
             config = replace(config, nics=nics + tuple(nic for nic in instead if isinstance(nic, Nic)))
         self._configs[uuid] = config
         kind = "disk" if isinstance(device, Disk) else "NIC"
+        self._meter.replug(config, f"{kind.lower()} {device.device}", self._clock())
         self._write(f"d{domain.domid} {kind} {device.device} {'attached' if instead else 'detached'}")
         return self._change(uuid, guest=guest_of(config)) if domain.guest else domain
 
@@ -354,32 +398,60 @@ class SimulatedHypervisor:
         self._next_domid += 1
         self._domains[config.uuid] = domain
         self._configs[config.uuid] = config
+        load = self._load(config.uuid, self._clock())
+        self._meter.put(config, load.stopped(load.since) if paused else load)
+        self._crash_later(domain)
         self._write(f"d{domain.domid} built for {config.name}: {config.vcpus} VCPUs, {config.memory >> 10} KiB")
         _log.debug("domain_built", host=self.host, vm=config.uuid, domid=domain.domid, paused=paused)
         return domain
 
-    async def _rebuild(self, config: DomainConfig, seconds: float, how: str) -> Domain:
-        before = self._domain(config.uuid)
-        await asyncio.sleep(seconds)
+    def _rebuild(self, config: DomainConfig, before: Domain, how: str) -> Domain:
         if self._domain(config.uuid).domid != before.domid:
             raise DomainGoneError(f"The domain of VM {config.uuid} ended while it was to reboot.")
         self._end(config.uuid, how)
         return self._build(config, paused=False, guest=guest_of(config))
 
-    def receive(self, config: DomainConfig, domain: Domain) -> Domain:
+    def receive(self, config: DomainConfig, domain: Domain, load: Load) -> Domain:
         """Take over a domain that runs on another host."""
         if config.uuid in self._domains:
             raise HypervisorError(f"Host {self.host} already has a domain of VM {config.uuid}.")
         moved = replace(domain, domid=self._next_domid)
         self._next_domid += 1
         self._domains[config.uuid], self._configs[config.uuid] = moved, config
+        self._meter.put(config, load.moved(self._clock()))
         self._write(f"d{moved.domid} received: {config.name}")
         return moved
 
-    async def _take_time(self, seconds: float, progress: Progress) -> None:
-        for step in range(STEPS):
-            await asyncio.sleep(seconds / STEPS)
-            progress((step + 1) / STEPS)
+    async def _take_time(self, seconds: float, progress: Progress = untold) -> None:
+        steps = STEPS if seconds else 1
+        for step in range(steps):
+            await asyncio.sleep(seconds / steps)
+            progress((step + 1) / steps)
+
+    async def _ask(self, uuid: str, progress: Progress) -> None:
+        """Ask a guest to shut down, and wait until it has; GuestRefusedError if it does not answer."""
+        if self._faults.of(uuid, "sim:hang_on_shutdown"):
+            await asyncio.sleep(self.timings.acknowledgement)
+            raise GuestRefusedError(f"The guest of VM {uuid} does not answer.")
+        await self._take_time(self.timings.shutdown, progress)
+
+    def _slowness(self, uuid: str) -> float:
+        return max(1.0, self._faults.of(uuid, "sim:slow_disk"))
+
+    def _load(self, uuid: str, since: float) -> Load:
+        return Load(uuid, since, slowness=self._slowness(uuid))
+
+    def _crash_later(self, domain: Domain) -> None:
+        """Let a guest crash after a time, if that is asked for and its domain is still there."""
+
+        def crash() -> None:
+            current = self._domains.get(domain.uuid)
+            if current is not None and current.domid == domain.domid and not current.crashed:
+                self.guest_stops(domain.uuid, Stop.crash)
+
+        seconds = self._faults.of(domain.uuid, "sim:crash_after")
+        if seconds:
+            asyncio.get_running_loop().call_later(seconds * self.timings.second, crash)
 
     def _change(self, uuid: str, **changes: object) -> Domain:
         domain = replace(self._domain(uuid), **changes)  # type: ignore[arg-type]  # the callers name fields of Domain
@@ -389,6 +461,7 @@ class SimulatedHypervisor:
     def _end(self, uuid: str, how: str) -> None:
         domain = self._domains.pop(uuid, None)
         self._configs.pop(uuid, None)
+        self._meter.remove(uuid, self._clock())
         if domain is not None:
             self._write(f"d{domain.domid} {how}")
             _log.debug("domain_ended", host=self.host, vm=uuid, domid=domain.domid, how=how)

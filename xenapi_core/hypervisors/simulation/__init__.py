@@ -1,0 +1,1 @@
+"""What a simulated hypervisor makes up: the load of its guests, and the faults that users ask for."""

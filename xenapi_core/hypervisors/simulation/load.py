@@ -1,0 +1,128 @@
+"""The load that a simulated guest puts on its host.
+
+A guest has one busyness that wanders around 1; what its virtual CPUs run and what its devices transfer follows it. All
+are totals since the guest began, in closed form: they follow from the VM's uuid, the names of its devices and the time
+alone, never fall, and cost nothing until somebody asks.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from hashlib import blake2b
+
+from xenapi_core.hypervisors.interface import Transfers
+
+WAVES = ((41.0, 0.35), (613.0, 0.35), (86_400.0, 0.2))
+"""Period (seconds) and depth of each wave of busyness. The depths add up to less than 1, so that it stays positive."""
+
+BUSIEST_VCPU = 0.5
+"""The largest average utilisation of a virtual CPU; at its busiest moment it is not quite twice that."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What devices of a kind transfer at most, on average."""
+
+    read: float
+    """Bytes per second."""
+    written: float
+    """Bytes per second."""
+    operation: int
+    """Bytes of one operation, or of one packet."""
+
+
+DISK = Kind(read=4e6, written=2e6, operation=16 * 1024)
+NIC = Kind(read=1.5e6, written=1e6, operation=900)
+
+
+@lru_cache(maxsize=1 << 18)
+def share(*names: str) -> float:
+    """Return a number from 0 to 1 that follows from names."""
+    return int.from_bytes(blake2b("/".join(names).encode(), digest_size=4).digest(), "big") / 0xFFFFFFFF
+
+
+@lru_cache(maxsize=1 << 15)
+def _phases(vm: str) -> tuple[tuple[float, float, float], ...]:
+    """Return angular frequency, phase and amplitude of the integral of each wave of a VM's busyness."""
+    return tuple(
+        (2 * math.pi / period, 2 * math.pi * share(vm, "wave", str(period)), depth * period / (2 * math.pi))
+        for period, depth in WAVES
+    )
+
+
+@lru_cache(maxsize=1 << 16)
+def busy_seconds(vm: str, seconds: float) -> float:
+    """Return a VM's busyness summed up over the seconds that it has run."""
+    return seconds + sum(
+        amplitude * (math.cos(phase) - math.cos(frequency * seconds + phase))
+        for frequency, phase, amplitude in _phases(vm)
+    )
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a guest has done since its domain was built. Moments are seconds on any one clock."""
+
+    vm: str
+    since: float
+    """When it last began to run."""
+    before: float = 0.0
+    """Seconds that it had run before that."""
+    until: float = math.inf
+    """When it was paused, or crashed."""
+    arrived: float = 0.0
+    """Seconds that it had run when it came to this host."""
+    attached: dict[str, float] = field(default_factory=dict)
+    """Seconds that it had run when a device was plugged in; devices that are not here were there from the start."""
+    slowness: float = 1.0
+    """How many times as long its disks take."""
+
+    def seconds(self, moment: float) -> float:
+        """Return how long it has run."""
+        return self.before + max(0.0, min(moment, self.until) - self.since)
+
+    def stopped(self, now: float) -> Load:
+        """Return the load of the guest that gets no more CPU time."""
+        return replace(self, until=min(self.until, now))
+
+    def going_on(self, now: float) -> Load:
+        """Return the load of the guest that gets CPU time again."""
+        return self if self.until == math.inf else replace(self, before=self.seconds(now), since=now, until=math.inf)
+
+    def moved(self, now: float) -> Load:
+        """Return the load of the guest that has come to another host."""
+        return replace(self, arrived=self.seconds(now))
+
+    def plugged(self, device: str, now: float) -> Load:
+        """Return the load of the guest that has a new device."""
+        return replace(self, attached={**self.attached, device: self.seconds(now)})
+
+    def vcpu_time(self, number: int, moment: float) -> float:
+        """Return the seconds for which a virtual CPU has run."""
+        average = BUSIEST_VCPU * share(self.vm, "vcpu", str(number)) ** 2
+        return average * busy_seconds(self.vm, self.seconds(moment))
+
+    def disk(self, device: str, moment: float) -> Transfers:
+        """Return what a disk has transferred."""
+        begun = self.attached.get(f"disk {device}", 0.0)
+        return self._transfers(DISK, f"disk {device}", begun, moment, 1.0 / self.slowness)
+
+    def nic(self, device: str, moment: float) -> Transfers:
+        """Return what a NIC has transferred."""
+        return self._transfers(NIC, f"nic {device}", self.attached.get(f"nic {device}", 0.0), moment)
+
+    def nic_here(self, device: str, moment: float) -> Transfers:
+        """Return what a NIC has transferred since the guest came to this host."""
+        begun = max(self.arrived, self.attached.get(f"nic {device}", 0.0))
+        return self._transfers(NIC, f"nic {device}", begun, moment)
+
+    def _transfers(self, kind: Kind, device: str, begun: float, moment: float, speed: float = 1.0) -> Transfers:
+        seconds = self.seconds(moment)
+        if seconds <= begun:
+            return Transfers()
+        busy = speed * (busy_seconds(self.vm, seconds) - busy_seconds(self.vm, begun))
+        read = int(kind.read * busy * share(self.vm, device, "read") ** 2)
+        written = int(kind.written * busy * share(self.vm, device, "written") ** 2)
+        return Transfers(read, read // kind.operation, written, written // kind.operation)
