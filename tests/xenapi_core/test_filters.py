@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from xenapi_core.datamodel import Datamodel
 from xenapi_core.datamodel.filters import DEEPEST, LONGEST, FilterError, parse
 
-
 FIELDS = Datamodel.load().classes["VM"].fields
 
 

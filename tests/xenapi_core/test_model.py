@@ -23,6 +23,10 @@ CLASSES = (
     "VM",
     "VM_metrics",
     "VM_guest_metrics",
+    "VM_appliance",
+    "VMSS",
+    "VMPP",
+    "VTPM",
     "user",
     "SR",
     "PBD",
@@ -35,7 +39,27 @@ CLASSES = (
     "PIF",
     "PIF_metrics",
     "console",
+    "secret",
+    "Certificate",
+    "Feature",
+    "PVS_site",
+    "PVS_server",
+    "PVS_proxy",
+    "PVS_cache_storage",
+    "SDN_controller",
+    "Cluster",
+    "Cluster_host",
+    "Observer",
+    "Repository",
+    "pool_patch",
+    "pool_update",
+    "host_patch",
+    "DR_task",
 )
+
+
+UNDOCUMENTED = {"DEBUG_FAIL"}
+"""Codes that the first generation's servers gave without the text's telling."""
 
 
 def facts(name: str) -> Any:
@@ -119,11 +143,6 @@ def test_messages_have_the_parameters_and_roles_of_the_facts(datamodel: Datamode
         assert message.role.label == fact["min_role"], full_name
 
 
-def test_messages_without_answers_are_not_declared(datamodel: Datamodel) -> None:
-    for name in ("VM.clone", "VM.snapshot", "host.reboot", "SR.create"):
-        assert name not in datamodel.messages
-
-
 def test_relations_of_the_facts_are_collections(datamodel: Datamodel) -> None:
     checked = 0
     for relation in facts("xenapi-1.0.json")["relations"]:
@@ -140,6 +159,8 @@ def test_errors_have_the_parameters_of_the_facts() -> None:
     known = {**facts("xenapi-1.0.json")["errors"], **facts("xenapi-modern.json")["errors"]}
     told_more = {"VM_IS_TEMPLATE", "SESSION_AUTHENTICATION_FAILED"}  # the server adds what the facts' prose tells
     for code, error in ERRORS.items():
+        if code in UNDOCUMENTED:
+            continue
         assert code in known, code
         if known[code]["params"] is not None and code not in told_more:
             assert len(error.parameters) == len(known[code]["params"]), code

@@ -36,6 +36,7 @@ ERRORS: dict[str, ErrorCode] = {
     "CANNOT_RESET_CONTROL_DOMAIN": ErrorCode(
         ("vm",), "The control domain {vm} runs its host: its power state cannot be reset."
     ),
+    "DEBUG_FAIL": ErrorCode(("session",), "This call failed because it was asked to, in the session {session}."),
     "DEFAULT_SR_NOT_FOUND": ErrorCode(("sr",), "The pool's default storage {sr} does not exist."),
     "DEVICE_ALREADY_ATTACHED": ErrorCode(("device",), "The device {device} is attached already."),
     "DEVICE_ALREADY_DETACHED": ErrorCode(("device",), "The device {device} is not attached."),
@@ -81,6 +82,7 @@ ERRORS: dict[str, ErrorCode] = {
     ),
     "INTERFACE_HAS_NO_IP": ErrorCode(("interface",), "The NIC {interface} has no IP address."),
     "INTERNAL_ERROR": ErrorCode(("message",), "The server failed to do this: {message}."),
+    "INVALID_BASE_URL": ErrorCode(("url",), "{url} is no address of a repository: http or https."),
     "INVALID_CIDR_ADDRESS_SPECIFIED": ErrorCode(
         ("parameter",), "The parameter {parameter} is no IP address with the length of a prefix."
     ),
@@ -170,11 +172,22 @@ ERRORS: dict[str, ErrorCode] = {
     "PIF_VLAN_STILL_EXISTS": ErrorCode(("PIF",), "There are VLANs on the NIC {PIF}."),
     "POOL_BAD_STATE": ErrorCode(("state",), "The CPU pool is in the wrong state: {state}."),
     "PROVISION_ONLY_ALLOWED_ON_TEMPLATE": ErrorCode((), "Only a template can be provisioned."),
+    "PVS_CACHE_STORAGE_ALREADY_PRESENT": ErrorCode(
+        ("site", "host"), "The host {host} has a cache for the site {site} already."
+    ),
+    "PVS_PROXY_ALREADY_PRESENT": ErrorCode(("proxies",), "The virtual NIC is served by the proxies {proxies} already."),
+    "PVS_SERVER_ADDRESS_IN_USE": ErrorCode(("address",), "Another server has the address {address} already."),
+    "PVS_SITE_CONTAINS_RUNNING_PROXIES": ErrorCode(("proxies",), "The proxies {proxies} of the site are at work."),
+    "PVS_SITE_CONTAINS_SERVERS": ErrorCode(("servers",), "The site still has the servers {servers}."),
     "RBAC_PERMISSION_DENIED": ErrorCode(
         ("permission", "message"), "Your role does not include the permission {permission}: {message}."
     ),
+    "REPOSITORY_ALREADY_EXISTS": ErrorCode(("ref",), "The repository {ref} is known already."),
+    "REPOSITORY_IS_IN_USE": ErrorCode((), "The pool uses the repository."),
     "REQUIRED_PIF_IS_UNPLUGGED": ErrorCode(("PIF",), "The NIC {PIF}, which is needed, is unplugged."),
     "REVERT_ONLY_ALLOWED_ON_SNAPSHOT": ErrorCode((), "Only a snapshot can be reverted to."),
+    "ROLE_ALREADY_EXISTS": ErrorCode((), "The subject has this role already."),
+    "ROLE_NOT_FOUND": ErrorCode((), "There is no such role, or the subject does not have it."),
     "SECURITY_ERROR": ErrorCode(("xserr", "message"), "The access policy forbids this: {message} (error {xserr})."),
     "SESSION_AUTHENTICATION_FAILED": ErrorCode(("user", "message"), "The user name or the password is wrong."),
     "SESSION_INVALID": ErrorCode(("handle",), "The session is not valid: it has ended, or never was."),
@@ -197,6 +210,8 @@ ERRORS: dict[str, ErrorCode] = {
     "SR_OPERATION_NOT_SUPPORTED": ErrorCode(("sr",), "The storage {sr} cannot do this."),
     "SR_UNKNOWN_DRIVER": ErrorCode(("driver",), "There is no storage of the type {driver}."),
     "SR_UUID_EXISTS": ErrorCode(("uuid",), "There is storage with the uuid {uuid} already."),
+    "SUBJECT_ALREADY_EXISTS": ErrorCode((), "There is a subject with this identifier already."),
+    "SUBJECT_CANNOT_BE_RESOLVED": ErrorCode((), "Nobody is known by this name or identifier."),
     "TASK_CANCELLED": ErrorCode(("task",), "The task {task} was cancelled."),
     "TOO_MANY_VUSBS": ErrorCode(("number",), "A VM can have {number} virtual USB devices at most."),
     "TRANSPORT_PIF_NOT_CONFIGURED": ErrorCode(("PIF",), "The NIC {PIF} has no IP address, which a tunnel needs."),
