@@ -127,7 +127,7 @@ async def test_log_is_bounded(hypervisor: SimulatedHypervisor) -> None:
 
 
 def test_timings_are_scaled() -> None:
-    assert Timings().scaled(0) == Timings(0, 0, 0, 0, 0, 0, 0)
+    assert set(vars(Timings().scaled(0)).values()) == {0}
     assert Timings(start=2.0).scaled(0.5).start == 1.0
 
 

@@ -6,13 +6,13 @@ depends only on a VM's ``Standing``, so there are few different ones, and each i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-from xenapi_core.datamodel import Objects, Operations, Record, XenApiError
+from xenapi_core.datamodel import NULL, Objects, Operations, Record, XenApiError
 
 
 class vm_power_state(StrEnum):
@@ -171,6 +171,9 @@ STATES: dict[vm_operations, tuple[vm_power_state, ...]] = {
 RESIZABLE_CONTROL_DOMAIN = frozenset({Op.changing_VCPUs, Op.changing_static_range, Op.changing_memory_limits})
 """Operations that a control domain, which always runs, allows although others have to be halted for them."""
 
+COPYABLE = HALTED_OR_SUSPENDED
+"""The power states in which a snapshot can be cloned and copied: one of a running VM keeps its memory."""
+
 ADVERTISED = (
     Op.start,
     Op.start_on,
@@ -191,6 +194,15 @@ ADVERTISED = (
     Op.changing_VCPUs_live,
     Op.changing_NVRAM,
     Op.make_into_template,
+    Op.create_vtpm,
+    Op.clone,
+    Op.copy,
+    Op.snapshot,
+    Op.checkpoint,
+    Op.revert,
+    Op.provision,
+    Op.pool_migrate,
+    Op.migrate_send,
     Op.destroy,
 )
 """Operations that ``allowed_operations`` speaks of: those that clients can ask for."""
@@ -251,6 +263,20 @@ FOR_CONTROL_DOMAINS = frozenset(
 )
 """What may be done with the domain that runs a host."""
 
+STANDING_STILL = frozenset({Op.suspend, Op.checkpoint, Op.pool_migrate, Op.migrate_send})
+"""Operations that need a running guest's memory to be written or moved."""
+
+FEATURES = {
+    Op.clean_shutdown: "feature-shutdown",
+    Op.clean_reboot: "feature-reboot",
+    Op.changing_VCPUs_live: "feature-vcpu-hotplug",
+    **dict.fromkeys(STANDING_STILL, "feature-suspend"),
+}
+"""What the agent of a fully virtualized guest without paravirtual drivers must tell that the guest can do."""
+
+CANNOT_SUSPEND = "data-cant-suspend-reason"
+"""The key under which a guest's agent tells why it cannot be suspended."""
+
 _COPYING = frozenset({Op.clone, Op.copy, Op.export})
 _SNAPSHOTTING = frozenset({Op.snapshot, Op.checkpoint})
 _HARD = frozenset({Op.hard_shutdown, Op.hard_reboot})
@@ -280,10 +306,21 @@ class Standing(NamedTuple):
     is_control_domain: bool
     blocked: frozenset[vm_operations]
     current: tuple[vm_operations, ...]
+    immobile: bool = False
+    lacking: frozenset[vm_operations] = frozenset()
+    """Operations that the guest does not support."""
+    cannot_suspend: str = ""
+    """Why the guest cannot be suspended, as its agent tells."""
+    devices: tuple[Refusal, ...] = ()
+    """What devices of its host the VM holds."""
+    in_appliance: bool = False
+    in_schedule: bool = False
 
     @classmethod
-    def of(cls, vm: Record) -> Standing:
+    def of(cls, objects: Objects, vm: Record) -> Standing:
         """Return the standing of a VM."""
+        running = vm["power_state"] == State.Running and not vm["is_control_domain"]
+        guest = objects.get(vm["guest_metrics"]) if running else None
         return cls(
             vm["power_state"],
             vm["is_a_template"],
@@ -292,7 +329,26 @@ class Standing(NamedTuple):
             vm["is_control_domain"],
             frozenset(vm["blocked_operations"]),
             tuple(vm["current_operations"].values()),
+            _is_set(vm, "nomigrate") or _is_set(vm, "nested-virt"),
+            _lacking(vm, guest) if running else frozenset(),
+            guest["other"].get(CANNOT_SUSPEND, "") if guest else "",
+            tuple(refusal for name, refusal in HELD_DEVICES.items() if vm[name]),
+            vm["appliance"] != NULL,
+            vm["snapshot_schedule"] != NULL,
         )
+
+
+def _is_set(vm: Record, setting: str) -> bool:
+    platform: dict[str, str] = vm["platform"]
+    return platform.get(setting, "").lower() in ("1", "true")
+
+
+def _lacking(vm: Record, guest: Record | None) -> frozenset[vm_operations]:
+    """Return what a running guest does not support; paravirtual drivers imply everything."""
+    if not vm["HVM_boot_policy"] or (guest and guest["PV_drivers_detected"]):
+        return frozenset()
+    told = guest["other"] if guest else {}
+    return frozenset(operation for operation, feature in FEATURES.items() if told.get(feature) != "1")
 
 
 class Refusal(StrEnum):
@@ -306,6 +362,18 @@ class Refusal(StrEnum):
     not_template = "PROVISION_ONLY_ALLOWED_ON_TEMPLATE"
     not_snapshot = "REVERT_ONLY_ALLOWED_ON_SNAPSHOT"
     control_domain = "OPERATION_NOT_ALLOWED"
+    immobile = "VM_IS_IMMOBILE"
+    lacks_feature = "VM_LACKS_FEATURE"
+    non_suspendable = "VM_NON_SUSPENDABLE"
+    has_pci = "VM_HAS_PCI_ATTACHED"
+    has_vgpu = "VM_HAS_VGPU"
+    has_vusb = "VM_HAS_VUSBS"
+    in_appliance = "VM_IS_PART_OF_AN_APPLIANCE"
+    in_schedule = "VM_ASSIGNED_TO_SNAPSHOT_SCHEDULE"
+
+
+HELD_DEVICES = {"attached_PCIs": Refusal.has_pci, "VGPUs": Refusal.has_vgpu, "VUSBs": Refusal.has_vusb}
+"""Fields that name devices of a host, which cannot move with a VM, and what it means to have some."""
 
 
 @dataclass(frozen=True)
@@ -316,10 +384,14 @@ class Check:
     fails: Callable[[Standing, vm_operations], bool]
 
 
-def states(operation: vm_operations, *, control_domain: bool = False) -> tuple[vm_power_state, ...]:
+def states(
+    operation: vm_operations, *, control_domain: bool = False, snapshot: bool = False
+) -> tuple[vm_power_state, ...]:
     """Return the power states in which an operation may begin."""
     if control_domain and operation in RESIZABLE_CONTROL_DOMAIN:
         return HALTED_OR_RUNNING
+    if snapshot and operation in _COPYING:
+        return COPYABLE
     return STATES[operation]
 
 
@@ -329,18 +401,28 @@ def _not_for_template(vm: Standing, operation: vm_operations) -> bool:
     return operation not in FOR_TEMPLATES and (vm.is_default_template or operation not in FOR_OWN_TEMPLATES)
 
 
+def _holding(device: Refusal) -> Check:
+    return Check(device, lambda vm, op: device in vm.devices and op in STANDING_STILL)
+
+
 CHECKS = (
     Check(Refusal.blocked, lambda vm, op: op in vm.blocked),
     Check(
         Refusal.bad_power_state,
-        lambda vm, op: vm.power_state not in states(op, control_domain=vm.is_control_domain),
+        lambda vm, op: vm.power_state not in states(op, control_domain=vm.is_control_domain, snapshot=vm.is_a_snapshot),
     ),
     Check(Refusal.busy, lambda vm, op: not all(compatible(op, current) for current in vm.current)),
     Check(Refusal.is_template, _not_for_template),
     Check(Refusal.is_snapshot, lambda vm, op: vm.is_a_snapshot and op not in FOR_SNAPSHOTS),
     Check(Refusal.not_template, lambda vm, op: op == Op.provision and not vm.is_a_template),
     Check(Refusal.not_snapshot, lambda vm, op: op == Op.revert and not vm.is_a_snapshot),
+    Check(Refusal.immobile, lambda vm, op: vm.immobile and op in STANDING_STILL),
     Check(Refusal.control_domain, lambda vm, op: vm.is_control_domain and op not in FOR_CONTROL_DOMAINS),
+    Check(Refusal.lacks_feature, lambda vm, op: op in vm.lacking),
+    Check(Refusal.non_suspendable, lambda vm, op: bool(vm.cannot_suspend) and op in STANDING_STILL),
+    *(_holding(device) for device in HELD_DEVICES.values()),
+    Check(Refusal.in_appliance, lambda vm, op: vm.in_appliance and op == Op.make_into_template),
+    Check(Refusal.in_schedule, lambda vm, op: vm.in_schedule and op == Op.make_into_template),
 )
 """All checks, in their order: the first that fails names the error."""
 
@@ -363,13 +445,14 @@ def bad_power_state(vm: Record, *expected: vm_power_state) -> XenApiError:
     return XenApiError("VM_BAD_POWER_STATE", vm.ref, wanted, vm["power_state"].lower())
 
 
-def error(why: Refusal, vm: Record, operation: vm_operations) -> XenApiError:
+def error(why: Refusal, objects: Objects, vm: Record, operation: vm_operations) -> XenApiError:
     """Return the error that tells a client why an operation cannot begin."""
     match why:
         case Refusal.blocked:
             return XenApiError(why.value, vm.ref, vm["blocked_operations"][operation])
         case Refusal.bad_power_state:
-            return bad_power_state(vm, *states(operation, control_domain=vm["is_control_domain"]))
+            control_domain, snapshot = vm["is_control_domain"], vm["is_a_snapshot"]
+            return bad_power_state(vm, *states(operation, control_domain=control_domain, snapshot=snapshot))
         case Refusal.busy:
             current: dict[str, vm_operations] = vm["current_operations"]
             task, other = next((task, op) for task, op in current.items() if not compatible(operation, op))
@@ -378,6 +461,14 @@ def error(why: Refusal, vm: Record, operation: vm_operations) -> XenApiError:
             return XenApiError(why.value, f"{operation} is not possible for a host's control domain")
         case Refusal.not_template | Refusal.not_snapshot:
             return XenApiError(why.value)
+        case Refusal.immobile | Refusal.lacks_feature | Refusal.has_pci | Refusal.has_vgpu | Refusal.has_vusb:
+            return XenApiError(why.value, vm.ref)
+        case Refusal.non_suspendable:
+            return XenApiError(why.value, vm.ref, objects.record(vm["guest_metrics"])["other"][CANNOT_SUSPEND])
+        case Refusal.in_appliance:
+            return XenApiError(why.value, vm.ref, vm["appliance"])
+        case Refusal.in_schedule:
+            return XenApiError(why.value, vm.ref, vm["snapshot_schedule"])
         case _:
             return XenApiError(why.value, vm.ref, operation)
 
@@ -388,13 +479,17 @@ class VMOperations(Operations):
     def check(self, objects: Objects, record: Record, operation: str) -> None:
         """Raise the XenApiError that tells why an operation cannot begin now, if it cannot."""
         asked = vm_operations(operation)
-        why = refusal(Standing.of(record), asked)
+        why = refusal(Standing.of(objects, record), asked)
         if why is not None:
-            raise error(why, record, asked)
+            raise error(why, objects, record, asked)
 
     def allowed(self, objects: Objects, record: Record) -> Sequence[str]:
         """Return the advertised operations that can begin now."""
-        return allowed_operations(Standing.of(record))
+        return allowed_operations(Standing.of(objects, record))
+
+    def dependents(self, record: Record) -> Iterable[str]:
+        """Return the devices whose allowed operations follow from the VM's power state."""
+        return (*record["VBDs"], *record["VIFs"])
 
 
 VM_OPERATIONS = VMOperations()

@@ -26,6 +26,27 @@ class Placement:
         """Return the hosts on which a VM could start now."""
         return possible_hosts(call.store, call.record(vm, "VM"))
 
+    @message(
+        role=READ_ONLY,
+        asynchronous=True,
+        errors=("HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED", "HA_CONSTRAINT_VIOLATION_NETWORK_NOT_SHARED"),
+    )
+    def assert_agile(call: Call, self: VMRef) -> None:
+        """Raise the error that tells why a VM could not run on every host of the pool."""
+        record, hosts = call.record(self, "VM"), {host.ref for host in call.records("host")}
+        for sr in repositories(call.store, record):
+            if not call.record(sr)["shared"]:
+                raise XenApiError("HA_CONSTRAINT_VIOLATION_SR_NOT_SHARED", sr)
+        for network in _networks(call.store, record):
+            pifs = call.record(network)["PIFs"]
+            if pifs and {call.record(pif)["host"] for pif in pifs} != hosts:
+                raise XenApiError("HA_CONSTRAINT_VIOLATION_NETWORK_NOT_SHARED", network)
+
+    @message(role=READ_ONLY, asynchronous=True, errors=("WLB_NOT_INITIALIZED",))
+    def retrieve_wlb_recommendations(call: Call, vm: VMRef) -> dict[HostRef, list[str]]:
+        """Ask the workload balancing server where a VM should run; no pool here has one."""
+        raise XenApiError("WLB_NOT_INITIALIZED")
+
     @message(role=READ_ONLY, errors=NOT_THERE)
     def assert_can_boot_here(call: Call, self: VMRef, host: HostRef) -> None:
         """Raise the error that starting a VM on a host would end in now, if it would be refused."""
@@ -56,7 +77,7 @@ def refusal(objects: Objects, vm: Record, host: Record) -> XenApiError | None:
         return XenApiError("HOST_DISABLED", host.ref)
     if not objects.record(host["metrics"])["live"]:
         return XenApiError("HOST_NOT_LIVE")
-    for sr in _repositories(objects, vm):
+    for sr in repositories(objects, vm):
         if not any(_attached(objects.record(pbd), host) for pbd in objects.record(sr)["PBDs"]):
             return XenApiError("VM_REQUIRES_SR", vm.ref, sr)
     for network in _networks(objects, vm):
@@ -120,13 +141,27 @@ def move_target(change: Change, vm: Record, target: int) -> None:
         change.update(vm.ref, memory_target=target)
 
 
+def release_claim(change: Change, vm: Record) -> None:
+    """Give back what a VM has claimed on the host that it was about to run on, if anything."""
+    if vm["scheduled_to_be_resident_on"] != NULL:
+        take(change, vm["scheduled_to_be_resident_on"], -(vm["memory_target"] + vm["memory_overhead"]))
+
+
+def assert_reachable(objects: Objects, vm: Record) -> None:
+    """Raise VM_REQUIRES_SR unless some host reaches each repository of a VM."""
+    for sr in repositories(objects, vm):
+        if not any(objects.record(pbd)["currently_attached"] for pbd in objects.record(sr)["PBDs"]):
+            raise XenApiError("VM_REQUIRES_SR", vm.ref, sr)
+
+
 def release(change: Change, vm: Record) -> None:
     """Give back what a VM holds or has claimed on a host, if anything."""
     for host in {vm["resident_on"], vm["scheduled_to_be_resident_on"]} - {NULL}:
         take(change, host, -(vm["memory_target"] + vm["memory_overhead"]))
 
 
-def _repositories(objects: Objects, vm: Record) -> Iterable[str]:
+def repositories(objects: Objects, vm: Record) -> list[str]:
+    """Return the repositories that hold a VM's disk images."""
     images = {objects.record(vbd)["VDI"] for vbd in vm["VBDs"]} | {vm["suspend_VDI"]}
     return sorted({objects.record(image)["SR"] for image in images - {NULL}})
 

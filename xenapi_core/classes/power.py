@@ -7,6 +7,7 @@ away, and the other, finding it gone, has no effects.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from xenapi_core.classes.lifecycle import BUSY, RUNNING, VM_OPERATIONS, State, b
 from xenapi_core.classes.vdi import allocate, discard
 from xenapi_core.datamodel import (
     NULL,
+    POOL_ADMIN,
     POOL_OPERATOR,
     VM_OPERATOR,
     VM_POWER_ADMIN,
@@ -41,6 +43,9 @@ from xenapi_core.hypervisors.interface import (
 NOWHERE = ("NO_HOSTS_AVAILABLE", "HOST_NOT_ENOUGH_FREE_MEMORY")
 """What a start may be refused with if no host is named."""
 
+TRIGGERS = ("nmi", "init", "reset", "power", "sleep", "s3resume")
+"""Events of the virtual hardware."""
+
 Begin = Callable[[Change, Record], None]
 
 MEMORY_IMAGE_RESERVE = 16 * placement.MIB
@@ -56,12 +61,12 @@ class Power:
 
         ``force`` would skip checks of its last boot's CPU; there are none to skip.
         """
-        await _start(call, vm, "start", paused=start_paused)
+        await start(call, vm, "start", paused=start_paused)
 
     @message(role=VM_POWER_ADMIN, asynchronous=True, errors=(*BUSY, *placement.NOT_THERE))
     async def start_on(call: Call, vm: VMRef, host: HostRef, start_paused: bool, force: bool = False) -> None:
         """Start a halted VM on a host."""
-        await _start(call, vm, "start_on", host=host, paused=start_paused)
+        await start(call, vm, "start_on", host=host, paused=start_paused)
 
     @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
     async def pause(call: Call, vm: VMRef) -> None:
@@ -76,17 +81,17 @@ class Power:
     @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, "VM_NO_SUSPEND_SR", "SR_FULL"))
     async def suspend(call: Call, vm: VMRef) -> None:
         """Write a running VM's memory to a disk image, and free its host."""
-        await _suspend(call, vm)
+        await suspend(call, vm)
 
     @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, *NOWHERE, "VM_HAS_NO_SUSPEND_VDI"))
     async def resume(call: Call, vm: VMRef, start_paused: bool, force: bool = False) -> None:
         """Let a suspended VM go on, on the host that suits it best."""
-        await _resume(call, vm, "resume", paused=start_paused)
+        await resume(call, vm, "resume", paused=start_paused)
 
     @message(role=VM_POWER_ADMIN, asynchronous=True, errors=(*BUSY, *placement.NOT_THERE, "VM_HAS_NO_SUSPEND_VDI"))
     async def resume_on(call: Call, vm: VMRef, host: HostRef, start_paused: bool, force: bool = False) -> None:
         """Let a suspended VM go on, on a host."""
-        await _resume(call, vm, "resume_on", host=host, paused=start_paused)
+        await resume(call, vm, "resume_on", host=host, paused=start_paused)
 
     @message(role=VM_OPERATOR, asynchronous=True, errors=(*BUSY, "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT"))
     async def clean_shutdown(call: Call, vm: VMRef) -> None:
@@ -101,17 +106,7 @@ class Power:
     @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
     async def shutdown(call: Call, vm: VMRef) -> None:
         """Shut a VM down: cleanly if it can be asked and does so in time, else the hard way."""
-        record = call.record(vm, "VM")
-        VM_OPERATIONS.check(call.store, record, "shutdown")
-        if record["power_state"] == State.Running:
-            try:
-                await shut_down(call, vm, "clean_shutdown")
-            except XenApiError as error:
-                if error.code != "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT":
-                    raise
-            else:
-                return
-        await shut_down(call, vm, "hard_shutdown")
+        await shut_down_somehow(call, vm, "shutdown")
 
     @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
     async def hard_shutdown(call: Call, vm: VMRef) -> None:
@@ -130,11 +125,25 @@ class Power:
             raise XenApiError("CANNOT_RESET_CONTROL_DOMAIN", vm)
         await shut_down(call, vm, "power_state_reset")
 
+    @message(role=POOL_ADMIN, asynchronous=True, errors=BUSY)
+    async def send_sysrq(call: Call, vm: VMRef, key: str) -> None:
+        """Send a magic system request to a running VM's guest."""
+        async with operation_on(call, vm, "send_sysrq") as record:
+            await _hypervisor(call, record["resident_on"]).send_sysrq(record["uuid"], key)
+
+    @message(role=POOL_ADMIN, asynchronous=True, errors=(*BUSY, "INVALID_VALUE"))
+    async def send_trigger(call: Call, vm: VMRef, trigger: str) -> None:
+        """Raise an event of a running VM's virtual hardware: nmi, init, reset, power, sleep or s3resume."""
+        if trigger not in TRIGGERS:
+            raise XenApiError("INVALID_VALUE", "trigger", trigger)
+        async with operation_on(call, vm, "send_trigger") as record:
+            await _hypervisor(call, record["resident_on"]).send_trigger(record["uuid"], trigger)
+
 
 # Operations
 
 
-async def _start(call: Call, vm: str, operation: str, *, host: str = NULL, paused: bool) -> None:
+async def start(call: Call, vm: str, operation: str, *, host: str = NULL, paused: bool) -> None:
     """Start a VM, on a host or on the one that suits it best."""
     async with operation_on(call, vm, operation, lambda change, record: placement.claim(change, record, host), unclaim):
         record = call.record(vm)
@@ -143,7 +152,7 @@ async def _start(call: Call, vm: str, operation: str, *, host: str = NULL, pause
         await _take_over(call, vm, hypervisor, domain)
 
 
-async def _resume(call: Call, vm: str, operation: str, *, host: str = NULL, paused: bool) -> None:
+async def resume(call: Call, vm: str, operation: str, *, host: str = NULL, paused: bool) -> None:
     """Resume a suspended VM, on a host or on the one that suits it best, and remove the image of its memory."""
     async with operation_on(call, vm, operation, lambda change, record: placement.claim(change, record, host), unclaim):
         record = call.record(vm)
@@ -155,7 +164,7 @@ async def _resume(call: Call, vm: str, operation: str, *, host: str = NULL, paus
         await _take_over(call, vm, hypervisor, domain)
 
 
-async def _suspend(call: Call, vm: str) -> None:
+async def suspend(call: Call, vm: str) -> None:
     """Write a VM's memory to a new disk image and end its domain."""
     async with operation_on(call, vm, "suspend", _make_memory_image, remove_memory_image):
         record = call.record(vm)
@@ -188,8 +197,9 @@ async def reboot(call: Call, vm: str, operation: str) -> None:
 async def shut_down(call: Call, vm: str, operation: str) -> None:
     """End a VM's domain: clean_shutdown asks the guest to, hard_shutdown and power_state_reset do not."""
     async with operation_on(call, vm, operation) as record:
-        if record["resident_on"] != NULL:
-            hypervisor = _hypervisor(call, record["resident_on"])
+        ended = NULL
+        while (host := call.record(vm)["resident_on"]) not in (NULL, ended):  # it may be moving
+            hypervisor, ended = _hypervisor(call, host), host
             end = hypervisor.clean_shutdown if operation == "clean_shutdown" else hypervisor.hard_shutdown
             await end(record["uuid"])
         if overtaken(call, vm):
@@ -199,21 +209,50 @@ async def shut_down(call: Call, vm: str, operation: str) -> None:
     idle(call.store, vm)
 
 
-def destroy(call: Call, vm: str) -> None:
-    """Remove a VM and all that belongs to it alone; its disk images stay."""
+async def shut_down_somehow(call: Call, vm: str, operation: str) -> None:
+    """End a VM's domain by an operation; "shutdown" asks the guest, and ends it the hard way if that does not help."""
+    if operation != "shutdown":
+        await shut_down(call, vm, operation)
+        return
+    record = call.record(vm, "VM")
+    VM_OPERATIONS.check(call.store, record, "shutdown")
+    if record["power_state"] == State.Running:
+        try:
+            await shut_down(call, vm, "clean_shutdown")
+        except XenApiError as error:
+            if error.code != "VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT":
+                raise
+        else:
+            return
+    await shut_down(call, vm, "hard_shutdown")
+
+
+def destroy(call: Call, vm: str, *, disks: bool = False) -> None:
+    """Remove a VM and all that belongs to it alone; its disk images stay unless they are to go as well."""
     with call.store.write() as change:
         record = change.record(vm, "VM")
         VM_OPERATIONS.check(change, record, "destroy")
         if record["suspend_VDI"] != NULL:
             discard(change, record["suspend_VDI"])
-        for device in (*record["VBDs"], *record["VIFs"]):
-            _destroy_if_there(change, change.record(device)["metrics"])
-            change.destroy(device)
-        for console in record["consoles"]:
-            change.destroy(console)
+        for child in record["children"]:
+            change.update(child, parent=record["parent"])
+        images = [change.record(vbd)["VDI"] for vbd in record["VBDs"]] if disks else []
+        remove_devices(change, record)
+        for image in dict.fromkeys(images):
+            if image != NULL and change.record(image)["is_a_snapshot"] and not change.record(image)["VBDs"]:
+                discard(change, image)
+        for thing in (*record["consoles"], *record["VTPMs"], *record["VUSBs"], *record["VGPUs"]):
+            change.destroy(thing)
         _destroy_if_there(change, record["metrics"])
         _destroy_if_there(change, record["guest_metrics"])
         change.destroy(vm)
+
+
+def remove_devices(change: Change, vm: Record) -> None:
+    """Remove a VM's virtual block devices and NICs; its disk images stay."""
+    for device in (*vm["VBDs"], *vm["VIFs"]):
+        _destroy_if_there(change, change.record(device)["metrics"])
+        change.destroy(device)
 
 
 # Effects of an operation, each within one step
@@ -308,6 +347,34 @@ def _destroy_if_there(change: Change, ref: str) -> None:
         change.destroy(ref)
 
 
+BOOT_FIELDS = (
+    "memory_static_max",
+    "memory_dynamic_max",
+    "memory_dynamic_min",
+    "memory_static_min",
+    "VCPUs_max",
+    "VCPUs_at_startup",
+    "VCPUs_params",
+    "domain_type",
+    "HVM_boot_policy",
+    "HVM_boot_params",
+    "HVM_shadow_multiplier",
+    "PV_bootloader",
+    "PV_kernel",
+    "PV_ramdisk",
+    "PV_args",
+    "PV_bootloader_args",
+    "platform",
+)
+"""Fields of a VM that take effect when it boots."""
+
+
+def boot_record(vm: Record) -> str:
+    """Return how a VM boots now, as text."""
+    fields = vm.shape.fields
+    return json.dumps({name: fields[name].type.dump(vm[name]) for name in BOOT_FIELDS})
+
+
 # Measurements
 
 
@@ -385,7 +452,7 @@ def unclaim(change: Change, vm: Record) -> None:
     """Give back the memory that was claimed for a VM that is not to get a domain after all."""
     if vm["scheduled_to_be_resident_on"] == NULL:
         return
-    placement.release(change, vm)
+    placement.release_claim(change, vm)
     target = 0 if vm["power_state"] == State.Halted else vm["memory_target"]
     change.update(vm.ref, scheduled_to_be_resident_on=NULL, memory_target=target)
 
@@ -450,5 +517,7 @@ async def _take_over(call: Call, vm: str, hypervisor: Hypervisor, domain: Domain
     with effects(call, vm) as change:
         record = change.record(vm)
         host = record["scheduled_to_be_resident_on"]
+        if record["power_state"] != State.Suspended:
+            change.update(vm, last_booted_record=boot_record(record))
         up(change, vm, record["resident_on"] if host == NULL else host, domain)
     sample(call.store, vm, domain)

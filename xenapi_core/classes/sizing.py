@@ -21,6 +21,9 @@ from xenapi_core.datamodel import (
 from xenapi_core.datamodel.refs import VMRef
 from xenapi_core.hypervisors.interface import Hypervisor
 
+MOST_SHADOW = 1024.0
+"""The least factor of shadow memory that no host can want."""
+
 LIMITS = (*BUSY, "MEMORY_CONSTRAINT_VIOLATION")
 """What setting a memory limit may be refused with."""
 
@@ -115,6 +118,36 @@ class Sizing:
         """Return the memory that a host needs to run a VM, beyond the VM's own (bytes)."""
         return placement.overhead(call.record(vm, "VM"))
 
+    @message(role=VM_POWER_ADMIN, asynchronous=True, errors=(*BUSY, "INVALID_VALUE", "HOST_NOT_ENOUGH_FREE_MEMORY"))
+    async def set_shadow_multiplier_live(call: Call, self: VMRef, multiplier: float) -> None:
+        """Set the factor of the memory that is set aside for the shadow page tables of a running VM; 1.0 or more."""
+        await set_shadow_multiplier(call, self, multiplier)
+
+    @message(role=VM_ADMIN, asynchronous=True, errors=BUSY)
+    async def add_to_VCPUs_params_live(call: Call, self: VMRef, key: str, value: str) -> None:
+        """Set a scheduling parameter of a running VM's virtual CPUs: weight, cap or mask."""
+        await set_scheduling(call, self, key, value)
+
+    @message(role=READ_ONLY, asynchronous=True)
+    def get_cooperative(call: Call, self: VMRef) -> bool:
+        """Tell whether a VM's guest does what it is asked for its memory; by now every guest does."""
+        return True
+
+    @message(role=READ_ONLY, asynchronous=True, errors=("VM_BAD_POWER_STATE",))
+    def wait_memory_target_live(call: Call, self: VMRef) -> None:
+        """Wait until a running VM has the memory that it is meant to have: it has, once that was set."""
+        VM_OPERATIONS.check(call.store, call.record(self, "VM"), "awaiting_memory_live")
+
+    @message(role=READ_ONLY, asynchronous=True, errors=("INVALID_VALUE",))
+    def maximise_memory(call: Call, self: VMRef, total: int, approximate: bool) -> int:
+        """Return the most memory that a VM could have on a host with so much free (bytes).
+
+        ``approximate``: a tenth less, so that later changes of the VM still fit.
+        """
+        if total < 0:
+            raise XenApiError("INVALID_VALUE", "total", total)
+        return most_memory(call.record(self, "VM"), total * 9 // 10 if approximate else total)
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -208,6 +241,53 @@ async def set_vcpus(call: Call, vm: str, number: int) -> None:
         with effects(call, vm) as change:
             change.update(record["metrics"], VCPUs_number=domain.vcpus)
     sample(call.store, vm, domain)
+
+
+async def set_scheduling(call: Call, vm: str, key: str, value: str) -> None:
+    """Set a scheduling parameter of a running VM."""
+    async with operation_on(call, vm, "changing_VCPUs_live") as record:
+        parameters = {**record["VCPUs_params"], key: value}
+        hypervisor: Hypervisor = call.hypervisor(record["resident_on"])
+        await hypervisor.set_scheduling(record["uuid"], parameters)
+        with effects(call, vm) as change:
+            change.update(vm, VCPUs_params=parameters)
+            change.update(record["metrics"], VCPUs_params=parameters)
+
+
+async def set_shadow_multiplier(call: Call, vm: str, multiplier: float) -> None:
+    """Set aside another amount of memory for a running VM's shadow page tables."""
+    if not 1.0 <= multiplier < MOST_SHADOW:
+        raise XenApiError("INVALID_VALUE", "multiplier", multiplier)
+    before: list[float] = []
+
+    def begin(change: Change, record: Record) -> None:
+        before.append(record["HVM_shadow_multiplier"])
+        _reserve_shadow(change, vm, multiplier)
+
+    def undo(change: Change, record: Record) -> None:
+        _reserve_shadow(change, vm, before[0])
+
+    async with operation_on(call, vm, "changing_shadow_memory_live", begin, undo) as record:
+        hypervisor: Hypervisor = call.hypervisor(record["resident_on"])
+        await hypervisor.set_shadow_memory(record["uuid"], call.record(vm)["memory_overhead"])
+
+
+def _reserve_shadow(change: Change, vm: str, multiplier: float) -> None:
+    change.update(vm, HVM_shadow_multiplier=multiplier)
+    record = change.record(vm)
+    changed = placement.overhead(record)
+    more, available = changed - record["memory_overhead"], placement.free(change, record["resident_on"])
+    if more > max(available, 0):
+        raise XenApiError("HOST_NOT_ENOUGH_FREE_MEMORY", more, available)
+    placement.take(change, record["resident_on"], more)
+    change.update(vm, memory_overhead=changed)
+
+
+def most_memory(vm: Record, total: int) -> int:
+    """Return the most memory that a VM can have where so much is free, its overhead included (bytes)."""
+    shadow = 2 * vm["HVM_shadow_multiplier"] / 1024 if vm["HVM_boot_policy"] else 0.0
+    fixed = (3 + vm["VCPUs_max"]) * placement.MIB
+    return max(0, int((total - fixed) / (1 + shadow)) // placement.MIB * placement.MIB)
 
 
 def _write(change: Change, vm: Record, fields: dict[str, Any]) -> None:

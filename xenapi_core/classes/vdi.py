@@ -158,6 +158,17 @@ def derive(change: Change, vdi: str, *, sr: str = NULL, whole: bool = False, **f
     )
 
 
+def move(change: Change, vdi: str, sr: str) -> None:
+    """Move an image to another repository; SR_FULL (requested, available) if it does not fit."""
+    image, repository = change.record(vdi, "VDI"), change.record(sr, "SR")
+    available = repository["physical_size"] - repository["physical_utilisation"]
+    if image["physical_utilisation"] > available:
+        raise XenApiError("SR_FULL", image["physical_utilisation"], available)
+    _count(change, image["SR"], -image["virtual_size"], -image["physical_utilisation"])
+    _count(change, sr, image["virtual_size"], image["physical_utilisation"])
+    change.update(vdi, SR=sr)
+
+
 def discard(change: Change, vdi: str) -> None:
     """Remove an image and give its space back."""
     image = change.record(vdi, "VDI")

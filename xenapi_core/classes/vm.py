@@ -7,11 +7,15 @@ from enum import StrEnum
 from typing import Annotated, Any, TypeAlias
 
 from xenapi_core.classes import placement, power, sizing
+from xenapi_core.classes.availability import Availability
 from xenapi_core.classes.booting import Booting
+from xenapi_core.classes.cloning import Cloning
 from xenapi_core.classes.lifecycle import BUSY, VM_OPERATIONS, domain_type, vm_operations, vm_power_state
+from xenapi_core.classes.migration import Migration
 from xenapi_core.classes.placement import Placement
 from xenapi_core.classes.power import Power
 from xenapi_core.classes.sizing import Sizing
+from xenapi_core.classes.snapshots import Snapshots
 from xenapi_core.datamodel import (
     NULL,
     POOL_ADMIN,
@@ -105,7 +109,20 @@ GIVEN_BY_SERVER = ("power_state", "suspend_VDI", "memory_target", "last_booted_r
 """What a client may send in a record to create, and the server decides all the same."""
 
 
-class VM(Power, Sizing, Booting, Placement, XenClass, role=VM_ADMIN, operations=VM_OPERATIONS):
+class VM(
+    Power,
+    Sizing,
+    Booting,
+    Placement,
+    Migration,
+    Cloning,
+    Snapshots,
+    Availability,
+    XenClass,
+    role=VM_ADMIN,
+    operations=VM_OPERATIONS,
+    removed=("snapshot_with_quiesce", "set_protection_policy"),
+):
     """A virtual machine, a template for one, a snapshot of one, or a host's control domain."""
 
     uuid: str = field(RO, doc="unique identifier of the object")
@@ -192,7 +209,7 @@ class VM(Power, Sizing, Booting, Placement, XenClass, role=VM_ADMIN, operations=
     consoles: list[ConsoleRef] = reverse("console", "VM", doc="its consoles")
     VIFs: list[VIFRef] = reverse("VIF", "VM", doc="its virtual NICs")
     VBDs: list[VBDRef] = reverse("VBD", "VM", doc="its virtual block devices")
-    VTPMs: list[VTPMRef] = field(RO, doc="its virtual TPMs")
+    VTPMs: list[VTPMRef] = reverse("VTPM", "VM", doc="its virtual TPMs")
     VUSBs: list[VUSBRef] = field(RO, doc="its virtual USB devices")
     VGPUs: list[VGPURef] = field(RO, doc="its virtual GPUs")
     attached_PCIs: list[PCIRef] = field(RO, doc="PCI devices given to it")
@@ -311,6 +328,27 @@ class VM(Power, Sizing, Booting, Placement, XenClass, role=VM_ADMIN, operations=
         """Return the values of VIF.device that are free in a VM."""
         taken = {call.record(vif)["device"] for vif in call.record(vm, "VM")["VIFs"]}
         return [str(number) for number in range(NICS) if str(number) not in taken]
+
+    @message(role=VM_OPERATOR, asynchronous=True, errors=("XENAPI_MISSING_PLUGIN", *BUSY))
+    def call_plugin(call: Call, vm: VMRef, plugin: str, fn: str, args: dict[str, str]) -> str:
+        """Call a function of a plugin in a running VM's guest agent; the agents known here have none."""
+        VM_OPERATIONS.check(call.store, call.record(vm, "VM"), "call_plugin")
+        raise XenApiError("XENAPI_MISSING_PLUGIN", plugin)
+
+    @message(role=POOL_ADMIN, asynchronous=True)
+    def query_services(call: Call, self: VMRef) -> dict[str, str]:
+        """Return the services that a driver domain offers, with their addresses; only driver domains offer any."""
+        VM_OPERATIONS.check(call.store, call.record(self, "VM"), "query_services")
+        return {}
+
+    @message(role=VM_ADMIN, asynchronous=True, errors=("SECURITY_ERROR",))
+    def set_security_label(call: Call, self: VMRef, security_label: str, old_label: str) -> int:
+        """Set the label of Xen-API 1.0's access policy, if it is ``old_label`` now. Returns 0: no policy numbers it."""
+        with call.store.write() as change:
+            if change.record(self, "VM")["security_label"] != old_label:
+                raise XenApiError("SECURITY_ERROR", -2, "the label is not the old one that was named")
+            change.update(self, security_label=security_label)
+        return 0
 
     @message(role=VM_ADMIN)
     def set_actions_after_crash(call: Call, self: VMRef, value: on_crash_behaviour) -> None:

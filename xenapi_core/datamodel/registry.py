@@ -13,7 +13,7 @@ from xenapi_core.datamodel.fields import Field
 from xenapi_core.datamodel.implicit import implicit_messages
 from xenapi_core.datamodel.messages import Message
 from xenapi_core.datamodel.types import Reference, Set
-from xenapi_core.datamodel.xenclass import ClassDefinition, XenClass
+from xenapi_core.datamodel.xenclass import ClassDefinition, Follow, XenClass
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,14 @@ class Datamodel:
         """By the class that refers."""
         self.collections: dict[str, list[Relation]] = {name: [] for name in self.classes}
         """By the class that is referred to."""
+        self.followers: dict[str, list[Follow]] = {}
+        """What changes of objects call for, by class."""
         for cls in self.classes.values():
+            for other, follow in cls.follows.items():
+                self.followers.setdefault(other, []).append(follow)
             for message in (*implicit_messages(cls), *cls.messages.values()):
-                self.messages[message.method] = message
+                if message.name not in cls.removed:
+                    self.messages[message.method] = message
             self.removed.update(f"{cls.name}.{name}" for name in cls.removed)
             for field in cls.fields.values():
                 self._check(cls, field)
