@@ -7,7 +7,7 @@ names the file and the key.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from importlib import resources
 from ipaddress import IPv4Network
@@ -83,6 +83,12 @@ class Network:
     management: bool = False
     subnet: str = ""
     """IPv4 network of the hosts' addresses; the number of the host is the last part."""
+    vlan: int = -1
+    """Tag of the VLAN on the device that is on the network; -1 for the device itself."""
+    bond: tuple[str, ...] = ()
+    """NICs of every host that are bonded to be on the network."""
+    tunnel: str = ""
+    """The NIC, or bond, of every host that the tunnel goes through which is on the network."""
 
 
 @dataclass(frozen=True)
@@ -233,10 +239,16 @@ def _problems(scenario: Scenario) -> list[tuple[str, str]]:
             "has to be an IPv4 network with room for the hosts",
         )
     expect(
-        [bool(network.device and network.subnet) for network in scenario.networks if network.management] == [True],
+        [
+            bool(network.device and network.vlan < 0 and network.subnet)
+            for network in scenario.networks
+            if network.management
+        ]
+        == [True],
         "networks",
         "has to have exactly one network with a device, a subnet and management = true",
     )
+    problems.extend(_stacking_problems(scenario.networks))
     expect(
         [store.shared for store in scenario.storage if store.default] == [True],
         "storage",
@@ -262,6 +274,25 @@ def _problems(scenario: Scenario) -> list[tuple[str, str]]:
     for number, name in enumerate(vms.networks):
         expect(name in names, f"vms.networks[{number}]", "has to be the name of one of the networks")
     return problems
+
+
+def _stacking_problems(networks: tuple[Network, ...]) -> Iterator[tuple[str, str]]:
+    """Yield what cannot be among VLANs, bonds and tunnels: each stands on NICs that are declared before it."""
+    free: set[str] = set()
+    bonds = 0
+    for number, network in enumerate(networks):
+        where = f"networks[{number}]"
+        if network.vlan >= 0 and (network.device not in free or network.vlan > 4094):
+            yield f"{where}.vlan", "has to be a tag below 4095 on a device of a network before it"
+        if network.bond:
+            if len(set(network.bond) & free) < 2 or len(network.bond) != len(set(network.bond) & free):
+                yield f"{where}.bond", "has to name at least two devices of networks before it"
+            free = (free - set(network.bond)) | {f"bond{bonds}"}
+            bonds += 1
+        if network.tunnel and network.tunnel not in free:
+            yield f"{where}.tunnel", "has to be a device of a network before it, or a bond"
+        if network.device and network.vlan < 0:
+            free.add(network.device)
 
 
 def _numbered(pattern: str) -> bool:

@@ -171,16 +171,16 @@ class host(XenClass, role=POOL_OPERATOR, operations=HostOperations()):
     numa_affinity_policy: host_numa_affinity_policy = field(
         RO, default=host_numa_affinity_policy.default_policy, doc="how VMs are spread over NUMA nodes"
     )
-    resident_cpu_pools: list[CpuPoolRef] = field(RO, doc="its CPU pools (Xen-API 1.0)")
+    resident_cpu_pools: list[CpuPoolRef] = reverse("cpu_pool", "resident_on", doc="its CPU pools (Xen-API 1.0)")
     memory_overhead: int = field(RO, doc="memory that Xen itself takes (bytes)")
     metrics: HostMetricsRef = field(RO, doc="what is measured of it")
 
     # Hardware
     PIFs: list[PIFRef] = reverse("PIF", "host", doc="its physical NICs")
-    PCIs: list[PCIRef] = field(RO, doc="its PCI devices")
+    PCIs: list[PCIRef] = reverse("PCI", "host", doc="its PCI devices")
     PGPUs: list[PGPURef] = field(RO, doc="its graphics cards")
     PUSBs: list[PUSBRef] = field(RO, doc="its USB devices")
-    PPCIs: list[PPCIRef] = field(RO, doc="its PCI devices (Xen-API 1.0)")
+    PPCIs: list[PPCIRef] = reverse("PPCI", "host", doc="its PCI devices (Xen-API 1.0)")
     PSCSIs: list[PSCSIRef] = field(RO, doc="its SCSI devices (Xen-API 1.0)")
     PSCSI_HBAs: list[PSCSIHBARef] = field(RO, doc="its SCSI host bus adapters (Xen-API 1.0)")
     bios_strings: dict[str, str] = field(RO, doc="what its BIOS tells")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from xenapi_core.datamodel import POOL_OPERATOR, RO, RW, XenClass, field
-from xenapi_core.datamodel.refs import CpuPoolRef, HostRef
+from xenapi_core.datamodel import POOL_OPERATOR, READ_ONLY, RO, RW, Call, XenClass, field, message
+from xenapi_core.datamodel.refs import CpuPoolRef, HostCpuRef, HostRef
 
 
 class host_cpu(XenClass, role=POOL_OPERATOR):
@@ -27,3 +27,8 @@ class host_cpu(XenClass, role=POOL_OPERATOR):
     utilisation: float = field(RO, sampled=True, doc="share of the last second in which the CPU was busy (0 to 1)")
     cpu_pool: list[CpuPoolRef] = field(RO, doc="the CPU pools of Xen-API 1.0 that hold the CPU")
     other_config: dict[str, str] = field(RW, default={}, doc="free for clients")
+
+    @message(role=READ_ONLY)
+    def get_unassigned_cpus(call: Call) -> list[HostCpuRef]:
+        """Return the CPUs that are in no CPU pool (Xen-API 1.0)."""
+        return [cpu.ref for cpu in call.store.durable.records("host_cpu") if not cpu["cpu_pool"]]

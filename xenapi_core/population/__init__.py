@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from xenapi_core.datamodel import Store
 from xenapi_core.population.context import Making
+from xenapi_core.population.devices import make_devices
 from xenapi_core.population.hosts import cpu_info, make_hosts
 from xenapi_core.population.identity import identity, mac
 from xenapi_core.population.machines import make_control_domains, make_templates, make_vms
@@ -34,6 +35,7 @@ def _make(making: Making) -> None:
     make_control_domains(making)
     make_templates(making)
     make_vms(making)
+    make_devices(making)
     for metrics, free in zip(making.metrics, making.free, strict=True):
         making.change.update(metrics, memory_free=free)
     count_images(making)
