@@ -214,7 +214,7 @@ class VM(
     VGPUs: list[VGPURef] = field(RO, doc="its virtual GPUs")
     attached_PCIs: list[PCIRef] = field(RO, doc="PCI devices given to it")
     PCI_bus: str = field(RW, default="", doc="PCI devices given to it, as text")
-    DPCIs: list[DPCIRef] = field(RO, doc="PCI devices given to it (Xen-API 1.0)")
+    DPCIs: list[DPCIRef] = reverse("DPCI", "VM", doc="PCI devices given to it (Xen-API 1.0)")
     DSCSIs: list[DSCSIRef] = field(RO, doc="SCSI devices given to it (Xen-API 1.0)")
     DSCSI_HBAs: list[DSCSIHBARef] = field(RO, doc="SCSI host bus adapters given to it (Xen-API 1.0)")
 
