@@ -140,7 +140,7 @@ def test_whatever_comes_is_read_or_refused(body):
 
 @given(st.dictionaries(texts, st.lists(texts, max_size=3), max_size=3))
 def test_what_is_written_is_json(value):
-    body = b"".join(Encoder(lambda record, name: None).success(NOBODY, value, of(dict[str, list[str]])))
+    body = b"".join(Encoder(lambda record: ()).success(NOBODY, value, of(dict[str, list[str]])))
     assert json.loads(body)["result"] == value
 
 

@@ -113,7 +113,6 @@ async def migrate(call: Call, vm: str, host: str, operation: str = "pool_migrate
             moved = change.record(vm)
             placement.take(change, here, -(moved["memory_target"] + moved["memory_overhead"]))
             power.up(change, vm, host, domain)
-    power.sample(call.store, vm, domain)
 
 
 def _host_named(objects: Objects, dest: str) -> str:

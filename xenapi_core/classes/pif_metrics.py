@@ -13,8 +13,12 @@ class PIF_metrics(XenClass, role=POOL_OPERATOR):
     uuid: str = field(RO, doc="unique identifier of the object")
 
     # Traffic
-    io_read_kbs: float = field(RO, sampled=True, doc="rate of receiving over the last second (kB/s)")
-    io_write_kbs: float = field(RO, sampled=True, doc="rate of sending over the last second (kB/s)")
+    io_read_kbs: float = field(RO, sampled=True, doc="rate of receiving over the last second (KiB/s)")
+    io_write_kbs: float = field(RO, sampled=True, doc="rate of sending over the last second (KiB/s)")
+    io_read_bytes_total: int = field(RO, sampled=True, doc="received since the host was booted (bytes)")
+    io_write_bytes_total: int = field(RO, sampled=True, doc="sent since the host was booted (bytes)")
+    io_read_operations_total: int = field(RO, sampled=True, doc="packets received since the host was booted")
+    io_write_operations_total: int = field(RO, sampled=True, doc="packets sent since the host was booted")
 
     # Link
     carrier: bool = field(RO, doc="whether a cable with something at the other end is plugged in")

@@ -7,10 +7,10 @@ away, and the other, finding it gone, has no effects.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 from xenapi_core.classes import placement
@@ -26,13 +26,13 @@ from xenapi_core.datamodel import (
     Change,
     Objects,
     Record,
-    Store,
     XenApiError,
     message,
 )
 from xenapi_core.datamodel.refs import HostRef, VMRef
 from xenapi_core.hypervisors.description import describe
 from xenapi_core.hypervisors.interface import (
+    BootFailedError,
     Domain,
     DomainGoneError,
     GuestRefusedError,
@@ -148,7 +148,7 @@ async def start(call: Call, vm: str, operation: str, *, host: str = NULL, paused
     async with operation_on(call, vm, operation, lambda change, record: placement.claim(change, record, host), unclaim):
         record = call.record(vm)
         hypervisor = _hypervisor(call, record["scheduled_to_be_resident_on"])
-        domain = await hypervisor.start(describe(call.store, record), paused=paused)
+        domain = await hypervisor.start(describe(call.store, record), paused=paused, progress=call.task.progress)
         await _take_over(call, vm, hypervisor, domain)
 
 
@@ -160,7 +160,8 @@ async def resume(call: Call, vm: str, operation: str, *, host: str = NULL, pause
             raise XenApiError("VM_HAS_NO_SUSPEND_VDI", vm)
         hypervisor = _hypervisor(call, record["scheduled_to_be_resident_on"])
         image = call.record(record["suspend_VDI"])["uuid"]
-        domain = await hypervisor.resume(describe(call.store, record), image, paused=paused)
+        config, progress = describe(call.store, record), call.task.progress
+        domain = await hypervisor.resume(config, image, paused=paused, progress=progress)
         await _take_over(call, vm, hypervisor, domain)
 
 
@@ -169,10 +170,10 @@ async def suspend(call: Call, vm: str) -> None:
     async with operation_on(call, vm, "suspend", _make_memory_image, remove_memory_image):
         record = call.record(vm)
         image = call.record(record["suspend_VDI"])["uuid"]
-        await _hypervisor(call, record["resident_on"]).suspend(record["uuid"], image)
+        hypervisor = _hypervisor(call, record["resident_on"])
+        await hypervisor.suspend(record["uuid"], image, progress=call.task.progress)
         with effects(call, vm) as change:
             down(change, vm, State.Suspended)
-    idle(call.store, vm)
 
 
 async def set_paused(call: Call, vm: str, operation: str, *, paused: bool) -> None:
@@ -182,15 +183,17 @@ async def set_paused(call: Call, vm: str, operation: str, *, paused: bool) -> No
         domain = await (hypervisor.pause if paused else hypervisor.unpause)(record["uuid"])
         with effects(call, vm) as change:
             up(change, vm, record["resident_on"], domain)
-    sample(call.store, vm, domain)
 
 
 async def reboot(call: Call, vm: str, operation: str) -> None:
     """Build a VM's domain anew, once its guest has shut down (clean_reboot) or at once (hard_reboot)."""
     async with operation_on(call, vm, operation) as record:
         hypervisor = _hypervisor(call, record["resident_on"])
-        rebuild = hypervisor.clean_reboot if operation == "clean_reboot" else hypervisor.hard_reboot
-        domain = await rebuild(describe(call.store, record))
+        config = describe(call.store, record)
+        if operation == "clean_reboot":
+            domain = await hypervisor.clean_reboot(config, progress=call.task.progress)
+        else:
+            domain = await hypervisor.hard_reboot(config)
         await _take_over(call, vm, hypervisor, domain)
 
 
@@ -200,13 +203,14 @@ async def shut_down(call: Call, vm: str, operation: str) -> None:
         ended = NULL
         while (host := call.record(vm)["resident_on"]) not in (NULL, ended):  # it may be moving
             hypervisor, ended = _hypervisor(call, host), host
-            end = hypervisor.clean_shutdown if operation == "clean_shutdown" else hypervisor.hard_shutdown
-            await end(record["uuid"])
+            if operation == "clean_shutdown":
+                await hypervisor.clean_shutdown(record["uuid"], progress=call.task.progress)
+            else:
+                await hypervisor.hard_shutdown(record["uuid"])
         if overtaken(call, vm):
             return
         with effects(call, vm) as change:
             down(change, vm, State.Halted)
-    idle(call.store, vm)
 
 
 async def shut_down_somehow(call: Call, vm: str, operation: str) -> None:
@@ -375,37 +379,6 @@ def boot_record(vm: Record) -> str:
     return json.dumps({name: fields[name].type.dump(vm[name]) for name in BOOT_FIELDS})
 
 
-# Measurements
-
-
-def sample(store: Store, vm: str, domain: Domain) -> None:
-    """Measure a VM that has a domain."""
-    numbers = range(domain.vcpus)
-    flags = ["online", "blocked"] if domain.paused or domain.crashed else ["online", "running"]
-    store.sample(
-        store.record(vm)["metrics"],
-        memory_actual=domain.memory,
-        VCPUs_utilisation=dict.fromkeys(numbers, 0.0),
-        VCPUs_CPU={number: number for number in numbers},
-        VCPUs_flags=dict.fromkeys(numbers, flags),
-        last_updated=datetime.now(UTC),
-    )
-
-
-def idle(store: Store, vm: str) -> None:
-    """Measure a VM that has no domain."""
-    record = store.get(vm)
-    if record is not None:
-        store.sample(
-            record["metrics"],
-            memory_actual=0,
-            VCPUs_utilisation={},
-            VCPUs_CPU={},
-            VCPUs_flags={},
-            last_updated=datetime.now(UTC),
-        )
-
-
 # Memory images
 
 
@@ -467,18 +440,11 @@ async def operation_on(
     call: Call, vm: str, operation: str, begin: Begin | None = None, undo: Begin | None = None
 ) -> AsyncIterator[Record]:
     """Carry out an operation on a VM; if it fails, ``undo`` what ``begin`` did and unmark it in one step."""
-    async with call.operation(vm, operation, begin) as record:
+    async with call.operation(vm, operation, begin, undo) as record:
         try:
             yield record
-        except BaseException as failure:
-            if not overtaken(call, vm):
-                with call.store.write() as change:
-                    if undo is not None:
-                        undo(change, change.record(vm))
-                    _unmark(change, vm, call.task.ref)
-            if isinstance(failure, HypervisorError):
-                raise _error(call, vm, record, failure) from failure
-            raise
+        except HypervisorError as failure:
+            raise _error(call, vm, record, failure) from failure
 
 
 def overtaken(call: Call, vm: str) -> bool:
@@ -492,6 +458,8 @@ def _error(call: Call, vm: str, before: Record, failure: HypervisorError) -> Xen
         return bad_power_state(call.store.get(vm) or before, before["power_state"])
     if isinstance(failure, GuestRefusedError):
         return XenApiError("VM_FAILED_SHUTDOWN_ACKNOWLEDGMENT", vm)
+    if isinstance(failure, BootFailedError):
+        return XenApiError("BOOTLOADER_FAILED", vm, failure)
     return XenApiError("INTERNAL_ERROR", str(failure))
 
 
@@ -512,7 +480,7 @@ def _unmark(change: Change, vm: str, task: str) -> None:
 async def _take_over(call: Call, vm: str, hypervisor: Hypervisor, domain: Domain) -> None:
     """Write that a VM has a new domain; end the domain if the operation was overtaken by a hard shutdown."""
     if overtaken(call, vm):
-        await hypervisor.hard_shutdown(domain.uuid)
+        await asyncio.shield(hypervisor.hard_shutdown(domain.uuid))
         raise bad_power_state(call.record(vm, "VM"), *RUNNING)
     with effects(call, vm) as change:
         record = change.record(vm)
@@ -520,4 +488,3 @@ async def _take_over(call: Call, vm: str, hypervisor: Hypervisor, domain: Domain
         if record["power_state"] != State.Suspended:
             change.update(vm, last_booted_record=boot_record(record))
         up(change, vm, record["resident_on"] if host == NULL else host, domain)
-    sample(call.store, vm, domain)

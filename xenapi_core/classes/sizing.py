@@ -7,7 +7,7 @@ from typing import Any
 
 from xenapi_core.classes import placement
 from xenapi_core.classes.lifecycle import BUSY, VM_OPERATIONS, State
-from xenapi_core.classes.power import effects, operation_on, sample
+from xenapi_core.classes.power import effects, operation_on
 from xenapi_core.datamodel import (
     READ_ONLY,
     VM_ADMIN,
@@ -227,8 +227,6 @@ async def set_dynamic_range(call: Call, vm: str, **limits: int) -> None:
             if domain is not None:
                 placement.move_target(change, change.record(vm), domain.memory)
             _write(change, change.record(vm), changed.fields)
-    if domain is not None:
-        sample(call.store, vm, domain)
 
 
 async def set_vcpus(call: Call, vm: str, number: int) -> None:
@@ -240,7 +238,6 @@ async def set_vcpus(call: Call, vm: str, number: int) -> None:
         domain = await hypervisor.set_vcpus(record["uuid"], number)
         with effects(call, vm) as change:
             change.update(record["metrics"], VCPUs_number=domain.vcpus)
-    sample(call.store, vm, domain)
 
 
 async def set_scheduling(call: Call, vm: str, key: str, value: str) -> None:

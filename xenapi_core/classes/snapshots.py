@@ -54,7 +54,6 @@ class Snapshots:
                     await hypervisor.hard_shutdown(before["uuid"])
                 with effects(call, vm) as change:
                     _go_back(change, vm, change.record(snapshot), images)
-            power.idle(call.store, vm)
 
 
 async def take(call: Call, vm: str, name: str, without: Collection[str] = ()) -> str:

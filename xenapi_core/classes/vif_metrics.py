@@ -11,7 +11,11 @@ class VIF_metrics(XenClass, role=VM_ADMIN):
     """What is measured of a virtual NIC."""
 
     uuid: str = field(RO, doc="unique identifier of the object")
-    io_read_kbs: float = field(RO, sampled=True, doc="rate of receiving over the last second (kB/s)")
-    io_write_kbs: float = field(RO, sampled=True, doc="rate of sending over the last second (kB/s)")
+    io_read_kbs: float = field(RO, sampled=True, doc="rate of receiving over the last second (KiB/s)")
+    io_write_kbs: float = field(RO, sampled=True, doc="rate of sending over the last second (KiB/s)")
+    io_read_bytes_total: int = field(RO, sampled=True, doc="received since the device was attached (bytes)")
+    io_write_bytes_total: int = field(RO, sampled=True, doc="sent since the device was attached (bytes)")
+    io_read_operations_total: int = field(RO, sampled=True, doc="packets received since the device was attached")
+    io_write_operations_total: int = field(RO, sampled=True, doc="packets sent since the device was attached")
     last_updated: datetime = field(RO, sampled=True, doc="when these figures were last brought up to date")
     other_config: dict[str, str] = field(RW, default={}, doc="free for clients")

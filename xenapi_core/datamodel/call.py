@@ -14,6 +14,9 @@ from xenapi_core.hypervisors.interface import Hypervisor
 
 S = TypeVar("S")
 
+Effect = Callable[[Change, Record], None]
+"""Does something to an object, as a part of a step."""
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -75,13 +78,14 @@ class Call:
 
     @asynccontextmanager
     async def operation(
-        self, ref: str, name: str, also: Callable[[Change, Record], None] | None = None
+        self, ref: str, name: str, also: Effect | None = None, undo: Effect | None = None
     ) -> AsyncIterator[Record]:
         """Carry out an operation on an object: check that it can begin and mark it so in one step; unmark it after.
 
-        ``also`` does more in that step, once the check has passed. The step is durable before the block begins. A block
-        that unmarks the object itself, together with the operation's effects, leaves nothing to unmark. Yields the
-        record as the check saw it.
+        ``also`` does more in that step, once the check has passed. The step is durable before the block begins. If that
+        or the block fails, or is cancelled, ``undo`` undoes what ``also`` did, in the step that unmarks the object. A
+        block that unmarks the object itself, together with the operation's effects, leaves nothing to unmark or to
+        undo. Yields the record as the check saw it.
         """
         with self.store.write() as change:
             record = change.record(ref)
@@ -94,12 +98,22 @@ class Call:
         try:
             await self.store.flush()
             yield record
-        finally:
-            left = self.store.get(ref)
-            if left is not None and self.task.ref in left["current_operations"]:
-                remaining = {task: op for task, op in left["current_operations"].items() if task != self.task.ref}
-                with self.store.write() as change:
-                    change.update(ref, current_operations=remaining)
+        except BaseException:
+            self._unmark(ref, undo)
+            raise
+        else:
+            self._unmark(ref)
+
+    def _unmark(self, ref: str, also: Effect | None = None) -> None:
+        """Take this call's mark from an object, if it is there, and do more in that step."""
+        marked = self.store.get(ref)
+        if marked is None or self.task.ref not in marked["current_operations"]:
+            return
+        with self.store.write() as change:
+            if also is not None:
+                also(change, marked)
+            current = change.record(ref)["current_operations"]
+            change.update(ref, current_operations={task: op for task, op in current.items() if task != self.task.ref})
 
 
 class HypervisorOf:

@@ -57,7 +57,7 @@ class Field:
     role: Role | None
     """Who may set it; None: whoever may by the class."""
     sampled: bool
-    """A measurement: neither journalled nor an event (see ``Store.sample``)."""
+    """A measurement: neither journalled nor an event (see ``Store.measure``)."""
     internal: bool
     """Kept for the server's own use: journalled, but not part of the API and never on the wire."""
     opposite: tuple[str, str] | None

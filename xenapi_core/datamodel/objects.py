@@ -59,11 +59,8 @@ class Store(Objects, Protocol):
     async def flush(self) -> None:
         """Wait until all that was written up to now is durable."""
 
-    def sample(self, ref: str, **fields: Any) -> None:
-        """Set sampled fields of an object: seen by the next read, neither journalled nor an event."""
-
     def sampled(self, record: Record, name: str) -> Any:
-        """Return the newest sample of a sampled field, its default if there is none."""
+        """Return the newest sample of a sampled field; taking one is neither journalled nor an event."""
 
 
 class Operations(ABC):

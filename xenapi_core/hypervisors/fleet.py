@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
-from xenapi_core.datamodel import Objects, Record
+from xenapi_core.datamodel import Objects, Record, Store
 from xenapi_core.hypervisors.description import describe
 from xenapi_core.hypervisors.interface import Domain, DomainConfig, Hypervisor
 from xenapi_core.hypervisors.simulated import SimulatedHypervisor, Timings, guest_of
+from xenapi_core.hypervisors.simulation.faults import asked
 
 
 class Fleet(Mapping[str, Hypervisor]):
@@ -26,19 +29,53 @@ class Fleet(Mapping[str, Hypervisor]):
         return len(self._hypervisors)
 
 
-def simulated_fleet(objects: Objects, timings: Timings | None = None) -> Fleet:
-    """Return simulated hypervisors for all hosts, with the domains that the records say they run."""
+@dataclass(frozen=True)
+class RecordedFaults:
+    """The faults that users ask for in ``VM.other_config`` (``simulation.faults.Faults``)."""
+
+    store: Store
+
+    def of(self, uuid: str, key: str) -> float:
+        """Return the value of a VM's fault, 0 for none."""
+        vm = self.store.by_uuid("VM", uuid)
+        return asked("VM", vm["other_config"], key) if vm is not None else 0.0
+
+    def spend(self, uuid: str, key: str) -> None:
+        """Count a VM's fault down by one; at 0 it goes."""
+        vm = self.store.by_uuid("VM", uuid)
+        if vm is None:
+            return
+        left = int(self.of(uuid, key)) - 1
+        others = {name: value for name, value in vm["other_config"].items() if name != key}
+        with self.store.write() as change:
+            change.update(vm.ref, other_config={**others, key: str(left)} if left > 0 else others)
+
+
+def simulated_fleet(store: Store, timings: Timings | None = None, clock: Callable[[], float] = time.time) -> Fleet:
+    """Return simulated hypervisors for all hosts, with the domains that the records say they run.
+
+    ``clock`` gives the seconds since the epoch, from which the load of the guests follows.
+    """
     running: dict[str, list[tuple[DomainConfig, Domain]]] = {}
-    for vm in objects.records("VM"):
+    for vm in store.records("VM"):
         if vm["domid"] > 0:
-            running.setdefault(vm["resident_on"], []).append(_domain(objects, vm))
+            running.setdefault(vm["resident_on"], []).append(_domain(store, vm))
 
     def make(host: Record) -> Hypervisor:
-        hypervisor = SimulatedHypervisor(host["name_label"], timings=timings)
+        hypervisor = SimulatedHypervisor(
+            host["name_label"],
+            timings=timings,
+            faults=RecordedFaults(store),
+            cpus=max(1, len(host["host_CPUs"])),
+            clock=clock,
+        )
         hypervisor.adopt(running.get(host.ref, ()))
+        control = store.get(host["control_domain"])
+        if control is not None:
+            hypervisor.adopt_control_domain(*_domain(store, control))
         return hypervisor
 
-    return Fleet(objects, make)
+    return Fleet(store, make)
 
 
 def _domain(objects: Objects, vm: Record) -> tuple[DomainConfig, Domain]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from typing import Any
 from xenapi_core.datamodel.record import Record
 from xenapi_core.datamodel.registry import Datamodel
 from xenapi_core.datamodel.types import NULL
+from xenapi_core.datamodel.xenclass import ClassDefinition
 from xenapi_core.store.change import Change
 from xenapi_core.store.journal import Journal, JournalError
 from xenapi_core.store.log import DEL, MOD, ChangeLog, Commit, Entry
@@ -37,7 +38,7 @@ class Store:
         self.model = model
         self._table = Table()
         self._newest = Layer(self._table)
-        self._samples: dict[str, dict[str, Any]] = {}
+        self._sampled = {name: _sampled_fields(cls) for name, cls in model.classes.items()}
         self._journal = Journal(path, model) if path else None
         try:
             self.log = ChangeLog((self._journal.begin_epoch() if self._journal else 1) << EPOCH_BITS, log_limit)
@@ -55,6 +56,8 @@ class Store:
         self._failure: JournalError | None = None
         self.on_failure: Callable[[JournalError], None] = lambda error: None
         """Called once if the journal can no longer be written; the store takes no more writes then."""
+        self.measure: Callable[[Record], Sequence[Any] | None] = lambda record: None
+        """Called when sampled fields of an object are read: their values, in order; None for what they default to."""
 
     def _load(self) -> int:
         """Fill the table from the journal and return the highest row."""
@@ -173,7 +176,6 @@ class Store:
                 if entry.operation == DEL:
                     self._table.remove(entry.record)
                     self._newest.settle(entry.record, None)
-                    self._samples.pop(entry.record.ref, None)
                 else:
                     self._table.put(entry.record)
                     self._newest.settle(entry.record, entry.record)
@@ -204,21 +206,16 @@ class Store:
             self._flushing.append((self._sequence, future))
             await future
 
-    def sample(self, ref: str, **fields: Any) -> None:
-        """Set sampled fields of an object: seen by the next read, neither journalled nor an event."""
-        record = self._newest.get(ref)
-        if record is None:
-            return
-        definition = self.model.classes[record.cls]
-        for name, value in fields.items():
-            if not definition.fields[name].sampled:
-                raise TypeError(f"field {definition.name}.{name} is not sampled")
-            self._samples.setdefault(ref, {})[name] = definition.fields[name].type.admit(value)
+    def samples(self, record: Record) -> Sequence[Any]:
+        """Return the newest samples of an object, in the order in which its class declares sampled fields."""
+        measured = self.measure(record)
+        if measured is not None:
+            return measured
+        return [record[name] for name in self._sampled[record.cls]]
 
     def sampled(self, record: Record, name: str) -> Any:
-        """Return the newest sample of a sampled field, its default if there is none."""
-        samples = self._samples.get(record.ref)
-        return samples[name] if samples and name in samples else record[name]
+        """Return the newest sample of a sampled field."""
+        return self.samples(record)[self._sampled[record.cls][name]]
 
     def close(self) -> None:
         """Close the journal, after the writes that were handed to it."""
@@ -226,3 +223,9 @@ class Store:
             self._writer.shutdown(wait=True)
         if self._journal is not None:
             self._journal.close()
+
+
+def _sampled_fields(cls: ClassDefinition) -> dict[str, int]:
+    """Return the sampled fields of a class, and the position of each among them."""
+    names = (field.name for field in cls.fields.values() if field.sampled)
+    return {name: position for position, name in enumerate(names)}

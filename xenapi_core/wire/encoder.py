@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -40,20 +40,20 @@ class Syntax:
 class RecordEncoder:
     """Writes values. Keeps the wire form of records: each is encoded once until it changes.
 
-    ``sampled`` reads a sampled field of a record; those are written anew each time. ``budget``: how many bytes of
-    records are kept; the oldest are dropped first.
+    ``samples`` gives the values of a record's sampled fields; they are written anew when it gives another sequence.
+    ``budget``: how many bytes of records are kept; the oldest are dropped first.
     """
 
     syntax: ClassVar[Syntax]
 
-    def __init__(self, sampled: Callable[[Record, str], Any], budget: int = BUDGET) -> None:
-        self._sampled = sampled
+    def __init__(self, samples: Callable[[Record], Sequence[Any]], budget: int = BUDGET) -> None:
+        self._samples = samples
         self._budget = budget
         self._separator = self.syntax.separator.encode()
         self._texts: dict[Type, Text] = dict(self.syntax.scalars)
         self._writers: dict[Type, Writer] = {}
         self._shapes: dict[str, _Shape] = {}
-        self._fragments: OrderedDict[str, tuple[Record, bytes]] = OrderedDict()
+        self._fragments: OrderedDict[str, _Kept] = OrderedDict()
         self._held = 0
 
     def pieces(self, value: Any, kind: Type) -> Iterator[bytes]:
@@ -177,28 +177,40 @@ class RecordEncoder:
         if shape is None:
             shape = self._shapes[record.cls] = _Shape(record, self.syntax, self._text)
         kept = self._fragments.get(record.ref)
-        if kept is not None and kept[0] is record:
-            yield kept[1]
-        else:
-            fragment = shape.fragment(record)
+        if kept is None or kept.record is not record:
+            kept = _Kept(record, shape.fragment(record))
             if shape.public:
-                self._keep(record, fragment)
-            yield fragment
+                self._keep(kept)
+        yield kept.fragment
         if shape.sampled:
-            members = [self._member(told, text(self._sampled(record, name))) for told, name, text in shape.sampled]
-            yield f"{shape.joint}{self.syntax.separator.join(members)}{self.syntax.struct[1]}".encode()
+            samples = self._samples(record)
+            if samples is not kept.samples:
+                kept.samples, kept.rest = samples, shape.rest(samples)
+            yield kept.rest
 
-    def _keep(self, record: Record, fragment: bytes) -> None:
+    def _keep(self, kept: _Kept) -> None:
+        record = kept.record
         replaced = self._fragments.pop(record.ref, None)
         if replaced is not None:
-            self._held -= len(replaced[1])
+            self._held -= len(replaced.fragment)
         if record.row == 0:  # not of the store, so nobody will ask for this very record again
             return
-        self._fragments[record.ref] = record, fragment
-        self._held += len(fragment)
+        self._fragments[record.ref] = kept
+        self._held += len(kept.fragment)
         while self._held > self._budget:
-            _, (_, dropped) = self._fragments.popitem(last=False)
-            self._held -= len(dropped)
+            _, dropped = self._fragments.popitem(last=False)
+            self._held -= len(dropped.fragment)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The wire form of a record."""
+
+    record: Record
+    fragment: bytes
+    samples: Sequence[Any] | None = None
+    """The samples that ``rest`` is made of."""
+    rest: bytes = b""
 
 
 class _Shape:
@@ -209,7 +221,9 @@ class _Shape:
         self.public = getattr(record.shape, "readers", READ_ONLY) is READ_ONLY
         """Everybody may read such records: only they are kept."""
         index, (before, between, self._after) = record.shape.index, syntax.member
-        self.sampled = [(syntax.name(field.name), field.name, text(field.type)) for field in fields if field.sampled]
+        self.sampled = [
+            (f"{before}{syntax.name(field.name)}{between}", text(field.type)) for field in fields if field.sampled
+        ]
         self._members = [
             (index[field.name], f"{before}{syntax.name(field.name)}{between}", text(field.type))
             for field in fields
@@ -217,14 +231,21 @@ class _Shape:
         ]
         self._separator = syntax.separator
         self._begin, self._end = syntax.struct[0], "" if self.sampled else syntax.struct[1]
-        self.joint = syntax.separator if self._members else ""
+        self._joint = syntax.separator if self._members else ""
         """What comes between the fragment and the sampled members."""
+        self._close = syntax.struct[1]
 
     def fragment(self, record: Record) -> bytes:
         """Return a record's struct; only its beginning, up to the sampled fields, if it has such."""
         values = record.values
         members = [f"{start}{text(values[position])}{self._after}" for position, start, text in self._members]
         return f"{self._begin}{self._separator.join(members)}{self._end}".encode()
+
+    def rest(self, samples: Sequence[Any]) -> bytes:
+        """Return the rest of a record's struct: its sampled fields."""
+        told = zip(self.sampled, samples, strict=True)
+        members = [f"{start}{text(value)}{self._after}" for (start, text), value in told]
+        return f"{self._joint}{self._separator.join(members)}{self._close}".encode()
 
 
 def _holds_records(kind: Type) -> bool:
