@@ -16,8 +16,8 @@ from netserve.doors import Door
 from netserve.server import HttpServer
 from xenapi_core.access.local import LocalUsers
 from xenapi_core.access.sessions import AUTHENTICATIONS, LOCAL, NONE, PEER, Sessions
+from xenapi_core.classes import message, role
 from xenapi_core.classes.event import Registrations
-from xenapi_core.classes.sampling import Sampler
 from xenapi_core.classes.supervision import Supervisor
 from xenapi_core.classes.task import Tasks
 from xenapi_core.datamodel import Datamodel, HypervisorOf
@@ -107,9 +107,7 @@ class XenApiServer:
         supervisor.start()
         stack.push_async_callback(_stop_supervisor, supervisor)
 
-        sampler = Sampler(store, fleet)
-        store.measure = sampler.samples
-        encoder = xmlrpc.Encoder(store.samples)
+        encoder = xmlrpc.Encoder(store.sampled)
         sessions = Sessions(users)
         tasks = Tasks(store, encoder.text)
         services = {
@@ -119,16 +117,15 @@ class XenApiServer:
             Tasks: tasks,
             Registrations: Registrations(),
             HypervisorOf: HypervisorOf(fleet.__getitem__),
-            Sampler: sampler,
         }
         dispatcher = Dispatcher(model, store, services)
         stack.push_async_callback(dispatcher.stop, GRACE)
         stack.push_async_callback(tasks.stop)
 
-        housekeeping = asyncio.create_task(_keep_house(sessions, tasks))
+        housekeeping = asyncio.create_task(_keep_house(sessions, tasks, store))
         stack.callback(housekeeping.cancel)
 
-        http = HttpServer(XenApiHandler(dispatcher, encoder, jsonrpc.Encoder(store.samples)), settings.doors)
+        http = HttpServer(XenApiHandler(dispatcher, encoder, jsonrpc.Encoder(store.sampled)), settings.doors)
         await http.start()
         self._http = http
         stack.push_async_callback(_close, http, sessions)
@@ -197,6 +194,7 @@ def _open_store(settings: Settings, model: Datamodel) -> Store:
         raise JournalError(f"The state folder {settings.state} cannot be made: {error.strerror}.") from error
     store = Store(model, settings.state / JOURNAL)
     try:
+        role.establish(store, model)
         if not store.durable.count("pool"):
             populate(store, load(settings.scenario, hosts=settings.hosts, vms=settings.vms, seed=settings.seed))
     except BaseException:
@@ -205,11 +203,12 @@ def _open_store(settings: Settings, model: Datamodel) -> Store:
     return store
 
 
-async def _keep_house(sessions: Sessions, tasks: Tasks) -> None:
+async def _keep_house(sessions: Sessions, tasks: Tasks, store: Store) -> None:
     while True:
         await asyncio.sleep(HOUSEKEEPING)
         sessions.expire()
         tasks.collect()
+        message.trim(store)
 
 
 async def _close_store(store: Store) -> None:
