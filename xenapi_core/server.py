@@ -18,6 +18,8 @@ from xenapi_core.access.local import LocalUsers
 from xenapi_core.access.sessions import AUTHENTICATIONS, LOCAL, NONE, PEER, Sessions
 from xenapi_core.classes import message, role
 from xenapi_core.classes.event import Registrations
+from xenapi_core.classes.sampling import Sampler
+from xenapi_core.classes.sampling import Sampler
 from xenapi_core.classes.supervision import Supervisor
 from xenapi_core.classes.task import Tasks
 from xenapi_core.datamodel import Datamodel, HypervisorOf
@@ -107,7 +109,9 @@ class XenApiServer:
         supervisor.start()
         stack.push_async_callback(_stop_supervisor, supervisor)
 
-        encoder = xmlrpc.Encoder(store.sampled)
+        sampler = Sampler(store, fleet)
+        store.measure = sampler.samples
+        encoder = xmlrpc.Encoder(store.samples)
         sessions = Sessions(users)
         tasks = Tasks(store, encoder.text)
         services = {
@@ -117,6 +121,8 @@ class XenApiServer:
             Tasks: tasks,
             Registrations: Registrations(),
             HypervisorOf: HypervisorOf(fleet.__getitem__),
+            Sampler: sampler,
+            Sampler: sampler,
         }
         dispatcher = Dispatcher(model, store, services)
         stack.push_async_callback(dispatcher.stop, GRACE)
@@ -125,7 +131,7 @@ class XenApiServer:
         housekeeping = asyncio.create_task(_keep_house(sessions, tasks, store))
         stack.callback(housekeeping.cancel)
 
-        http = HttpServer(XenApiHandler(dispatcher, encoder, jsonrpc.Encoder(store.sampled)), settings.doors)
+        http = HttpServer(XenApiHandler(dispatcher, encoder, jsonrpc.Encoder(store.samples)), settings.doors)
         await http.start()
         self._http = http
         stack.push_async_callback(_close, http, sessions)

@@ -20,6 +20,8 @@ from xenapi_core.access.sessions import Sessions
 from xenapi_core.access.throttle import Throttle
 from xenapi_core.classes import role
 from xenapi_core.classes.event import Registrations
+from xenapi_core.classes.sampling import Sampler
+from xenapi_core.classes.sampling import Sampler
 from xenapi_core.classes.supervision import Supervisor
 from xenapi_core.classes.task import Tasks
 from xenapi_core.datamodel import POOL_ADMIN, Call, Caller, Datamodel, HypervisorOf, Record
@@ -50,12 +52,25 @@ class SimulatedPool:
     def __init__(self, store: Store, timings: Timings) -> None:
         self.store = store
         self.model = store.model
-        self.fleet: Fleet = simulated_fleet(store, timings)
+        self.now: float | None = None
+        """What the clock of measurements shows, None for the time of day."""
+        self.fleet: Fleet = simulated_fleet(store, timings, self.clock)
         self.supervisor = Supervisor(store, self.fleet)
         self.supervisor.start()
+        self.sampler = Sampler(store, self.fleet, self.clock)
+        store.measure = self.sampler.samples
+        self.sampler = Sampler(store, self.fleet, self.clock)
+        store.measure = self.sampler.samples
+
+    def clock(self) -> float:
+        return time.time() if self.now is None else self.now
 
     def call(self) -> Call:
-        services = {Datamodel: self.model, HypervisorOf: HypervisorOf(self.fleet.__getitem__)}
+        services = {
+            Datamodel: self.model,
+            HypervisorOf: HypervisorOf(self.fleet.__getitem__),
+            Sampler: self.sampler,
+        }
         return Call("", Caller("root", POOL_ADMIN), Task(), self.store, services)
 
     async def do(self, message: str, *arguments: Any) -> Any:
@@ -131,7 +146,7 @@ class Api:
     session: str = ""
 
     def __post_init__(self) -> None:
-        self.encoder = Encoder(self.store.sampled)
+        self.encoder = Encoder(self.store.samples)
         self.sessions = Sessions(self.users, self.throttle, self.clock)
         self.tasks = Tasks(self.store, self.encoder.text)
         self.services: dict[type, Any] = {
@@ -142,7 +157,7 @@ class Api:
             Registrations: Registrations(),
         }
         self.dispatcher = Dispatcher(self.store.model, self.store, self.services)
-        self.handler = XenApiHandler(self.dispatcher, self.encoder, jsonrpc.Encoder(self.store.sampled))
+        self.handler = XenApiHandler(self.dispatcher, self.encoder, jsonrpc.Encoder(self.store.samples))
 
     async def post(self, body: bytes, method: str = "POST", path: str = "/any/path") -> Response:
         return await self.handler(Request(method, path, Headers(), body, self.peer, self.door))
@@ -189,4 +204,6 @@ def api(pool: SimulatedPool) -> Api:
     """The API on the pool of the built-in scenario; VMs can be started."""
     served = Api(pool.store)
     served.services[HypervisorOf] = HypervisorOf(pool.fleet.__getitem__)
+    served.services[Sampler] = pool.sampler
+    served.services[Sampler] = pool.sampler
     return served

@@ -16,7 +16,7 @@ from xenapi_core.access.local import LocalUsers, UsersFileError, set_password
 from xenapi_core.access.throttle import Throttle
 from xenapi_core.datamodel.call import Caller
 from xenapi_core.datamodel.errors import XenApiError
-from xenapi_core.datamodel.roles import POOL_ADMIN
+from xenapi_core.datamodel.roles import POOL_ADMIN, Role
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +45,8 @@ class Session:
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
     last_active: datetime = field(default_factory=lambda: datetime.now(UTC))
     other_config: dict[str, str] = field(default_factory=dict)
+    subject: str = ""
+    """The reference to the subject that gave it its role; empty if the users file did."""
     waiting: int = 0
     """How many calls wait for something on its behalf; such a session is not idle."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -135,11 +137,29 @@ class Sessions:
         await self._verified(session.user, session.user.name, old)
         async with self._changing_passwords:
             await asyncio.to_thread(set_password, self._users.file, session.user.name, new)
-        others = [each for each in self._sessions.values() if each.user.name == session.user.name]
-        for other in others:
-            if other is not session and not other.user.trusted:
-                self.end(other)
+        self.end_of_user(session.user.name, but=session)
         log.info("password_changed", user=session.user.name)
+
+    async def role(self, name: str) -> Role | None:
+        """Return the role that the users file gives a user, None if there is no such user."""
+        if self._users is None:
+            return None
+        try:
+            users = await asyncio.to_thread(self._users.users)
+        except UsersFileError as error:
+            log.error("users_file_unusable", reason=str(error))
+            return None
+        return users[name].role if name in users else None
+
+    def users(self) -> set[str]:
+        """Return the names of the users who are logged in with a name of their own."""
+        return {session.user.name for session in self._sessions.values() if not session.user.trusted}
+
+    def end_of_user(self, name: str, but: Session) -> None:
+        """End the sessions of a user, all but one."""
+        for session in list(self._sessions.values()):
+            if session.user.name == name and not session.user.trusted and session is not but:
+                self.end(session)
 
     def end(self, session: Session) -> None:
         """End a session; who waits on its behalf is woken."""

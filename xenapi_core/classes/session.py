@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
-from xenapi_core.access.sessions import Session, Sessions
+from xenapi_core.access.identifiers import identifier, name_of
+from xenapi_core.access.sessions import LOCAL, Session, Sessions
+from xenapi_core.classes.subject import strongest_role, subject_of
 from xenapi_core.datamodel import (
     NULL,
+    POOL_ADMIN,
+    POOL_OPERATOR,
     READ_ONLY,
     RO,
     STATIC,
@@ -37,6 +42,8 @@ def _record(call: Call, ref: str) -> Record:
         "last_active": own.last_active,
         "other_config": own.other_config,
         "is_local_superuser": own.user.trusted,
+        "subject": own.subject or NULL,
+        "auth_user_sid": "" if own.user.trusted else identifier(own.user.name),
         "validation_time": own.created,
         "auth_user_name": own.user.name,
         "originator": own.originator,
@@ -44,6 +51,20 @@ def _record(call: Call, ref: str) -> Record:
     shape = session.definition
     values = tuple(known.get(name, default) for name, default in zip(shape.fields, shape.defaults, strict=True))
     return Record(shape, ref, 0, values)
+
+
+async def _begin(call: Call, name: str, password: str, originator: str = "") -> Session:
+    """Begin a session, with the role that the users file gives, or that the user has as a subject."""
+    sessions = call.service(Sessions)
+    begun = await sessions.login(call.door, call.user, name, password, originator)
+    found = subject_of(call.store.durable, begun.user.name) if call.door == LOCAL else None
+    if found is not None:
+        role = strongest_role(found)
+        if role is None:
+            sessions.end(begun)
+            raise XenApiError("RBAC_PERMISSION_DENIED", "session.login_with_password", "the user has no role")
+        begun.user, begun.subject = replace(begun.user, role=role), found.ref
+    return begun
 
 
 class session(XenClass, stored=False, events=False, read=_record):
@@ -75,8 +96,31 @@ class session(XenClass, stored=False, events=False, read=_record):
         The version is ignored. The originator is a name that the client gives of itself, so that its sessions are
         counted apart from those of others.
         """
-        begun = await call.service(Sessions).login(call.door, call.user, uname, pwd, originator)
+        return (await _begin(call, uname, pwd, originator)).ref
+
+    @message(session=False, errors=("SESSION_AUTHENTICATION_FAILED", "RBAC_PERMISSION_DENIED"))
+    async def slave_local_login_with_password(call: Call, uname: str, pwd: str) -> SessionRef:
+        """Log in at this host itself, which only the role pool-admin may."""
+        begun = await _begin(call, uname, pwd)
+        if begun.user.role < POOL_ADMIN:
+            call.service(Sessions).end(begun)
+            raise XenApiError("RBAC_PERMISSION_DENIED", "session.slave_local_login_with_password", "pool-admin only")
         return begun.ref
+
+    @message()
+    def local_logout(call: Call) -> None:
+        """Log out of a session that was begun at this host itself."""
+        call.service(Sessions).end(_session(call))
+
+    @message(role=READ_ONLY)
+    def get_all_subject_identifiers(call: Call) -> list[str]:
+        """List the identifiers of the users who are logged in."""
+        return sorted(map(identifier, call.service(Sessions).users()))
+
+    @message(role=POOL_OPERATOR)
+    def logout_subject_identifier(call: Call, subject_identifier: str) -> None:
+        """End all sessions of a user, but not this one."""
+        call.service(Sessions).end_of_user(name_of(subject_identifier) or "", but=_session(call))
 
     @message(role=READ_ONLY)
     def logout(call: Call) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
@@ -11,9 +11,12 @@ from xenapi_core.datamodel import types
 from xenapi_core.datamodel.call import Call
 from xenapi_core.datamodel.fields import UNSET, Field, FieldDeclaration
 from xenapi_core.datamodel.messages import Message
-from xenapi_core.datamodel.objects import Operations
+from xenapi_core.datamodel.objects import Change, Operations
 from xenapi_core.datamodel.record import Record
 from xenapi_core.datamodel.roles import POOL_OPERATOR, READ_ONLY, Role
+
+Follow = Callable[[Change, Record, Record], None]
+"""Does what the change of an object calls for: gets the step, the object before, and after."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class ClassDefinition:
     creatable: bool
     destroyable: bool
     operations: Operations | None
+    follows: Mapping[str, Follow]
+    """What changes of objects of other classes call for, by the other class: done in the same step."""
     removed: frozenset[str]
     """Messages that existed once: they answer MESSAGE_REMOVED."""
     read: Callable[[Call, str], Record]
@@ -75,6 +80,7 @@ class XenClass:
         creatable: bool = False,
         destroyable: bool = False,
         operations: Operations | None = None,
+        follows: Mapping[str, Follow] | None = None,
         removed: Sequence[str] = (),
         read: Callable[[Call, str], Record] | None = None,
     ) -> None:
@@ -92,6 +98,7 @@ class XenClass:
             creatable=creatable,
             destroyable=destroyable,
             operations=operations,
+            follows=follows or {},
             removed=frozenset(removed),
             getters=stored or read is not None,
             read=read or _reader(cls.__name__),

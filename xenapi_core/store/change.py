@@ -86,6 +86,7 @@ class Change(Layer):
         """Complete what follows from the changes, and return them, one entry per object."""
         for ref in list(self._collections):
             self._write_collections(ref)
+        self._follow()
         self._allow_operations()
         entries = (self._entry(ref, record) for ref, record in self.changed.items())
         return [entry for entry in entries if entry is not None]
@@ -98,6 +99,14 @@ class Change(Layer):
             return Entry(ADD, record)
         fields = tuple(record.changes(before))
         return Entry(MOD, record, fields) if fields or ref in self._touched else None
+
+    def _follow(self) -> None:
+        for ref, after in list(self.changed.items()):
+            followers = self._model.followers.get(after.cls) if after is not None else None
+            before = self.below.get(ref) if followers else None
+            if followers and before is not None and after is not None:
+                for follow in followers:
+                    follow(self, before, after)
 
     def _allow_operations(self) -> None:
         refs = dict.fromkeys(self.changed)
