@@ -2,45 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
+from threading import RLock
+from typing import Protocol
 
 from lxml import etree
 
 from cim_provider import CimError, Status
-from pycimom.repository_cimxml import ClassSource, cut_class, qualifier_declaration, read_class
+from pycimom.repository_cimxml import ClassSource, cut_class, qualifier_declaration
+from pycimom.repository_draft import ClassChange, Draft, InUse, QualifierChange
 from pycimom.repository_model import CimClass, CimMethod, CimParameter, CimProperty
+from pycimom.repository_namespace import Namespace
 
 __all__ = ["CimClass", "CimMethod", "CimParameter", "CimProperty", "NamespaceClasses", "Repository"]
 
 _KEPT_ANSWERS = 4096
+_NAMESPACE_NAME = re.compile(r"[A-Za-z_][\w.-]*(/[\w][\w.-]*)*")
 
 
-@dataclass
-class _Namespace:
-    """The classes of a namespace by name in lower case, and what is derived from them."""
+class Library(Protocol):
+    """Classes that a namespace could have: they are added when somebody first asks for them."""
 
-    name: str
-    classes: dict[str, ClassSource] = field(default_factory=dict)
-    children: dict[str | None, list[str]] = field(default_factory=dict)
-    """The direct subclasses, by spelling, of each class in lower case; None for the top of the tree."""
-    ends: dict[str, list[str]] = field(default_factory=dict)
-    """The association classes that name a class, in lower case, at one of their ends."""
+    def holds(self, namespace: str, class_name: str) -> bool:
+        """Whether the class is there to be had."""
 
-    def add(self, source: ClassSource) -> None:
-        """Add a class after its superclass."""
-        self.classes[source.name.lower()] = source
-        above = source.superclass.lower() if source.superclass else None
-        self.children.setdefault(above, []).append(source.name)
-        for end in {each.lower() for each in source.ends}:
-            self.ends.setdefault(end, []).append(source.name)
+    def fetch(self, namespace: str, class_name: str) -> Sequence[ClassSource]:
+        """Return a class after what it needs; may take a while. CimError FAILED if that cannot be had now."""
+
+
+class Journal(Protocol):
+    """Where changes are kept for the next start. Its methods return when a change is durable."""
+
+    def add_namespace(self, name: str) -> None:
+        """Keep a namespace."""
+
+    def remove_namespace(self, name: str) -> None:
+        """Forget a namespace."""
+
+    def change(self, namespace: str, changes: Sequence[ClassChange | QualifierChange]) -> None:
+        """Keep what changed in a namespace, all or nothing."""
 
 
 class Repository:
     """Classes and qualifier declarations by namespace. Names are found in any spelling and given in the schema's.
 
-    Every method raises CimError INVALID_NAMESPACE for an unknown namespace, and INVALID_CLASS for an unknown class.
+    Every method raises CimError INVALID_NAMESPACE for an unknown namespace, and those that read raise INVALID_CLASS
+    for an unknown class. Reading is for any thread and never waits. Writing may wait for a disk and for other writers:
+    on a loop, call it in a thread.
     """
 
     def __init__(
@@ -48,24 +60,26 @@ class Repository:
         classes: Iterable[ClassSource],
         qualifiers: Mapping[str, bytes],
         namespaces: Mapping[str, Collection[str]],
+        library: Library | None = None,
     ) -> None:
         """Build the indexes; a class is read when it is first asked for.
 
         ``classes`` come after their superclasses, ``qualifiers`` are QUALIFIER.DECLARATION elements by name,
-        ``namespaces`` the names of the classes of each.
+        ``namespaces`` the names of the classes of each; ``library`` has classes to be added on request.
         """
-        self._qualifiers = {name.lower(): xml for name, xml in qualifiers.items()}
-        self._sources = {each.name.lower(): each for each in classes}
-        self._read: dict[str, CimClass] = {}
-        self._namespaces: dict[str, _Namespace] = {}
+        sources = list(classes)
+        self._namespaces: dict[str, Namespace] = {}
         for name, members in namespaces.items():
             wanted = {member.lower() for member in members}
-            namespace = self._namespaces[name.lower()] = _Namespace(name)
-            for key, source in self._sources.items():
-                if key in wanted:
-                    namespace.add(source)
+            mine = (each for each in sources if each.name.lower() in wanted)
+            self._namespaces[name.lower()] = Namespace(name, mine, qualifiers)
+        self._built_in = frozenset(self._namespaces)
+        self._library = library
+        self._deleted: set[tuple[str, str]] = set()
+        self._journal: Journal | None = None
+        self._in_use: InUse = lambda namespace, class_name: False
+        self._writing = RLock()
         self._answer = lru_cache(_KEPT_ANSWERS)(self._cut)
-        self._associations = lru_cache(_KEPT_ANSWERS)(self._find_associations)
 
     @classmethod
     def of_elements(
@@ -87,7 +101,7 @@ class Repository:
 
     def get(self, namespace: str, class_name: str) -> CimClass:
         """Return a class."""
-        return self._class(self._namespace(namespace), class_name)
+        return self._namespace(namespace).get(class_name)
 
     def subclasses(self, namespace: str, class_name: str | None, deep: bool = True) -> list[str]:
         """Return the names of the subclasses of a class, without itself; ``None`` begins at the top of the tree.
@@ -95,11 +109,10 @@ class Repository:
         ``deep`` includes the subclasses of subclasses, each after its superclass.
         """
         space = self._namespace(namespace)
-        key = None if class_name is None else self._class(space, class_name).name.lower()
-        result = list(space.children.get(key, ()))
+        result = list(space.children(None if class_name is None else space.get(class_name).name))
         if deep:
             for name in result:  # grows while it is walked
-                result.extend(space.children.get(name.lower(), ()))
+                result.extend(space.children(name))
         return result
 
     def is_subclass(self, namespace: str, name: str, ancestor: str) -> bool:
@@ -113,8 +126,7 @@ class Repository:
 
         These are the ones with an end declared as the class or as an ancestor of it, in the order of the schema.
         """
-        space = self._namespace(namespace)
-        return self._associations(space.name.lower(), self._class(space, class_name).name)
+        return self._namespace(namespace).associations_of(class_name)
 
     def class_xml(
         self,
@@ -126,59 +138,154 @@ class Repository:
         property_list: Collection[str] | None = None,
     ) -> bytes:
         """Return the CLASS element of a class (DSP0201, DSP0200 5.3.2.1). Without a property list it is made once."""
-        name = self.get(namespace, class_name).name
+        source = self._namespace(namespace).source(class_name)
         if property_list is None:
-            return self._answer(name, local_only, include_qualifiers, include_class_origin)
-        return self._cut(name, local_only, include_qualifiers, include_class_origin, property_list)
+            return self._answer(source, local_only, include_qualifiers, include_class_origin)
+        return self._cut(source, local_only, include_qualifiers, include_class_origin, property_list)
 
     def qualifier_xml(self, namespace: str, name: str | None = None) -> bytes:
         """Return a QUALIFIER.DECLARATION element, or all of them one after the other; NOT_FOUND for an unknown one."""
-        self._namespace(namespace)
+        qualifiers = self._namespace(namespace).qualifiers
         if name is None:
-            return b"".join(self._qualifiers.values())
+            return b"".join(qualifiers.values())
         try:
-            return self._qualifiers[name.lower()]
+            return qualifiers[name.lower()]
         except KeyError:
             raise CimError(Status.NOT_FOUND, f"There is no qualifier {name}.") from None
 
-    def _namespace(self, namespace: str) -> _Namespace:
+    def is_compiled(self, namespace: str, class_name: str) -> bool:
+        """Whether asking for a class will not have to wait for ``ensure``, be it there or nowhere to be had."""
+        space = self._namespace(namespace)
+        return class_name.lower() in space.classes or not self._can_fetch(space, class_name)
+
+    def ensure(self, namespace: str, class_name: str) -> None:
+        """Add a class of the library if it is not there yet. FAILED if the library cannot give it now."""
+        with self._writing:
+            space = self._namespace(namespace)
+            copy = space.copy()
+            if class_name.lower() not in space.classes and self._fetch(copy, class_name) is not None:
+                self._namespaces[space.name.lower()] = copy
+
+    @contextmanager
+    def change(self, namespace: str) -> Iterator[Draft]:
+        """Change classes and qualifiers of a namespace; it counts when the block ends, not at all if it raises."""
+        with self._writing:
+            draft = Draft(self._namespace(namespace), self._fetch, self._in_use)
+            yield draft
+            if self._journal is not None:
+                self._journal.change(draft.namespace.name, draft.changes)
+            self._take(draft)
+
+    def create_class(self, namespace: str, declared: etree._Element) -> None:
+        """Add a class by its CLASS element; see Draft."""
+        with self.change(namespace) as draft:
+            draft.create_class(declared)
+
+    def modify_class(self, namespace: str, declared: etree._Element) -> None:
+        """Replace a class by its CLASS element; see Draft."""
+        with self.change(namespace) as draft:
+            draft.modify_class(declared)
+
+    def delete_class(self, namespace: str, class_name: str) -> None:
+        """Remove a class; see Draft."""
+        with self.change(namespace) as draft:
+            draft.delete_class(class_name)
+
+    def set_qualifier(self, namespace: str, declaration: etree._Element) -> None:
+        """Add or replace a qualifier declaration by its element; see Draft."""
+        with self.change(namespace) as draft:
+            draft.set_qualifier(declaration)
+
+    def delete_qualifier(self, namespace: str, name: str) -> None:
+        """Remove a qualifier declaration; see Draft."""
+        with self.change(namespace) as draft:
+            draft.delete_qualifier(name)
+
+    def create_namespace(self, name: str) -> str:
+        """Add an empty namespace and return its name as it is kept. ALREADY_EXISTS, INVALID_PARAMETER."""
+        name = name.strip("/")
+        if not _NAMESPACE_NAME.fullmatch(name):
+            raise CimError(Status.INVALID_PARAMETER, f"{name!r} is no name of a namespace.")
+        with self._writing:
+            if name.lower() in self._namespaces:
+                raise CimError(Status.ALREADY_EXISTS, f"The namespace {name} already exists.")
+            if self._journal is not None:
+                self._journal.add_namespace(name)
+            self._namespaces[name.lower()] = Namespace(name)
+        return name
+
+    def delete_namespace(self, name: str) -> None:
+        """Remove a namespace. NAMESPACE_NOT_EMPTY if it has classes or qualifiers; ACCESS_DENIED if it is built in."""
+        with self._writing:
+            space = self._namespace(name)
+            if space.classes or space.qualifiers:
+                raise CimError(
+                    Status.NAMESPACE_NOT_EMPTY, f"The namespace {space.name} still has classes or qualifiers."
+                )
+            if space.name.lower() in self._built_in:
+                raise CimError(Status.ACCESS_DENIED, f"The namespace {space.name} belongs to the server.")
+            if self._journal is not None:
+                self._journal.remove_namespace(space.name)
+            del self._namespaces[space.name.lower()]
+
+    def guard(self, in_use: InUse) -> None:
+        """Say which classes have instances, so that they are neither changed nor deleted."""
+        self._in_use = in_use
+
+    def keep(self, journal: Journal) -> None:
+        """Keep all changes from now on."""
+        self._journal = journal
+
+    def restore(self, namespace: str, changes: Iterable[ClassChange | QualifierChange]) -> list[str]:
+        """Repeat changes of earlier runs, which are not checked again; the namespace is made if need be.
+
+        Return the names of classes that had to be left out because their superclass is there no longer.
+        """
+        with self._writing:
+            known = self._namespaces.get(namespace.lower())
+            draft = Draft(known or Namespace(namespace), self._fetch, self._in_use)
+            orphans = [each.name for each in changes if not draft.repeat(each)]
+            self._take(draft)
+            return orphans
+
+    def _take(self, draft: Draft) -> None:
+        """Put a draft in the place of the version it was made from."""
+        key = draft.namespace.name.lower()
+        for each in draft.changes:
+            if isinstance(each, ClassChange):
+                change = self._deleted.add if each.source is None else self._deleted.discard
+                change((key, each.name.lower()))
+        self._namespaces[key] = draft.namespace
+
+    def _fetch(self, space: Namespace, class_name: str) -> ClassSource | None:
+        """Return a class, after adding it to this version if it comes out of the library; None if there is none."""
+        found = space.classes.get(class_name.lower())
+        if found is None and self._library is not None and self._can_fetch(space, class_name):
+            for each in self._library.fetch(space.name, class_name):
+                if each.name.lower() not in space.classes:
+                    space.put(each)
+            found = space.classes.get(class_name.lower())
+        return found
+
+    def _can_fetch(self, space: Namespace, class_name: str) -> bool:
+        is_deleted = (space.name.lower(), class_name.lower()) in self._deleted
+        return self._library is not None and not is_deleted and self._library.holds(space.name, class_name)
+
+    def _namespace(self, namespace: str) -> Namespace:
         try:
             return self._namespaces[namespace.strip("/").lower()]
         except KeyError:
             raise CimError(Status.INVALID_NAMESPACE, f"There is no namespace {namespace}.") from None
 
-    def _class(self, namespace: _Namespace, class_name: str) -> CimClass:
-        key = class_name.lower()
-        if key not in namespace.classes:
-            raise CimError(Status.INVALID_CLASS, f"There is no class {class_name} in namespace {namespace.name}.")
-        return self._cim_class(key)
-
-    def _cim_class(self, key: str) -> CimClass:
-        found = self._read.get(key)
-        if found is None:
-            source = self._sources[key]
-            above = self._cim_class(source.superclass.lower()) if source.superclass else None
-            ancestors = (above.name, *above.ancestors) if above else ()
-            found = self._read.setdefault(key, read_class(source.element(), ancestors))
-        return found
-
-    def _find_associations(self, namespace: str, class_name: str) -> tuple[str, ...]:
-        space = self._namespaces[namespace]
-        cim_class = self._cim_class(class_name.lower())
-        found = {name for each in (cim_class.name, *cim_class.ancestors) for name in space.ends.get(each.lower(), ())}
-        return tuple(each.name for each in space.classes.values() if each.name in found)
-
+    @staticmethod
     def _cut(
-        self,
-        name: str,
+        source: ClassSource,
         local_only: bool,
         include_qualifiers: bool,
         include_class_origin: bool,
         property_list: Collection[str] | None = None,
     ) -> bytes:
-        element = cut_class(
-            self._sources[name.lower()].element(), local_only, include_qualifiers, include_class_origin, property_list
-        )
+        element = cut_class(source.element(), local_only, include_qualifiers, include_class_origin, property_list)
         return etree.tostring(element, encoding="utf-8")
 
 

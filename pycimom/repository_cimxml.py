@@ -21,7 +21,7 @@ _DECISIVE = frozenset(
 _INTEGERS = frozenset(f"{sign}int{bits}" for sign in "us" for bits in (8, 16, 32, 64))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ClassSource:
     """A class as bytes of CIM-XML, with what the indexes need to know of it; the rest is read when it is asked for."""
 
