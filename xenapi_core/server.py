@@ -19,7 +19,6 @@ from xenapi_core.access.sessions import AUTHENTICATIONS, LOCAL, NONE, PEER, Sess
 from xenapi_core.classes import message, role
 from xenapi_core.classes.event import Registrations
 from xenapi_core.classes.sampling import Sampler
-from xenapi_core.classes.sampling import Sampler
 from xenapi_core.classes.supervision import Supervisor
 from xenapi_core.classes.task import Tasks
 from xenapi_core.datamodel import Datamodel, HypervisorOf
@@ -121,7 +120,6 @@ class XenApiServer:
             Tasks: tasks,
             Registrations: Registrations(),
             HypervisorOf: HypervisorOf(fleet.__getitem__),
-            Sampler: sampler,
             Sampler: sampler,
         }
         dispatcher = Dispatcher(model, store, services)

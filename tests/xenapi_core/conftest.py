@@ -21,7 +21,6 @@ from xenapi_core.access.throttle import Throttle
 from xenapi_core.classes import role
 from xenapi_core.classes.event import Registrations
 from xenapi_core.classes.sampling import Sampler
-from xenapi_core.classes.sampling import Sampler
 from xenapi_core.classes.supervision import Supervisor
 from xenapi_core.classes.task import Tasks
 from xenapi_core.datamodel import POOL_ADMIN, Call, Caller, Datamodel, HypervisorOf, Record
@@ -57,8 +56,6 @@ class SimulatedPool:
         self.fleet: Fleet = simulated_fleet(store, timings, self.clock)
         self.supervisor = Supervisor(store, self.fleet)
         self.supervisor.start()
-        self.sampler = Sampler(store, self.fleet, self.clock)
-        store.measure = self.sampler.samples
         self.sampler = Sampler(store, self.fleet, self.clock)
         store.measure = self.sampler.samples
 
@@ -204,6 +201,5 @@ def api(pool: SimulatedPool) -> Api:
     """The API on the pool of the built-in scenario; VMs can be started."""
     served = Api(pool.store)
     served.services[HypervisorOf] = HypervisorOf(pool.fleet.__getitem__)
-    served.services[Sampler] = pool.sampler
     served.services[Sampler] = pool.sampler
     return served

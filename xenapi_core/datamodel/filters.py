@@ -22,7 +22,7 @@ DEEPEST = 32
 """How deep parentheses and negations may be nested."""
 
 Read = Callable[[Record, str], Any]
-"""Reads a field of a record."""
+"""Reads a sampled field of a record."""
 Filter = Callable[[Record, Read], bool]
 _Side = Callable[[Record, Read], str]
 
@@ -131,7 +131,9 @@ class _Parser:
             return lambda record, read: record.ref
         if name not in self._fields or self._fields[name].internal:
             raise FilterError(f"there is no field {name}")
-        return lambda record, read: _text(read(record, name))
+        if self._fields[name].sampled:
+            return lambda record, read: _text(read(record, name))
+        return lambda record, read: _text(record[name])
 
 
 def _text(value: Any) -> str:
