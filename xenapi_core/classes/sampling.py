@@ -73,12 +73,7 @@ class Sampler:
         """Return the share of the last second for which each virtual CPU of a VM ran."""
         self._begin_second()
         domain = self._domain(vm)
-        if domain is None:
-            return {}
-        before, now = (samples.domains.get(vm["uuid"]) for samples in self._of(vm["resident_on"]))
-        if before is None or now is None:
-            return dict.fromkeys(range(domain.vcpus), 0.0)
-        return {number: now.vcpu_time[number] - before.vcpu_time[number] for number in range(domain.vcpus)}
+        return self._run(vm, domain)[0] if domain is not None else {}
 
     def cpu_utilisation(self, host: str) -> Mapping[int, float]:
         """Return the share of the last second for which each CPU of a host was busy; idle ones may be missing."""
@@ -87,9 +82,11 @@ class Sampler:
         if busy is None:
             busy = self._cpus[host] = {}
             for vm in map(self._store.record, self._store.record(host)["resident_VMs"]):
-                for number, share in self.utilisation(vm).items():
-                    cpu = self._cpu(vm, number)
-                    busy[cpu] = min(1.0, busy.get(cpu, 0.0) + share)
+                domain = self._domain(vm)
+                if domain is not None:
+                    shares, cpus = self._run(vm, domain)
+                    for number, share in shares.items():
+                        busy[cpus[number]] = min(1.0, busy.get(cpus[number], 0.0) + share)
         return busy
 
     def transfers(self, device: Record) -> tuple[Transfers, Transfers]:
@@ -168,10 +165,14 @@ class Sampler:
             known = self._control[vm.ref] = vm, domain
         return known[1]
 
-    def _cpu(self, vm: Record, number: int) -> int:
-        """Return the physical CPU that a virtual CPU was last seen on."""
-        sample = self._of(vm["resident_on"])[1].domains.get(vm["uuid"])
-        return sample.cpus[number] if sample is not None else number
+    def _run(self, vm: Record, domain: Domain) -> tuple[dict[int, float], dict[int, int]]:
+        """Return, per virtual CPU, the share of the last second for which it ran, and on which physical CPU."""
+        before, now = (samples.domains.get(vm["uuid"]) for samples in self._of(vm["resident_on"]))
+        numbers = range(domain.vcpus)
+        if before is None or now is None:
+            return dict.fromkeys(numbers, 0.0), {number: number for number in numbers}
+        shares = {number: now.vcpu_time[number] - before.vcpu_time[number] for number in numbers}
+        return shares, {number: now.cpus[number] for number in numbers}
 
     # Rows, each in the order in which the class declares its sampled fields
 
@@ -180,13 +181,13 @@ class Sampler:
         domain = self._domain(vm)
         if domain is None:
             return 0, {}, {}, {}, self._moment
-        numbers = range(domain.vcpus)
+        shares, cpus = self._run(vm, domain)
         flags = ("online", "blocked") if domain.paused or domain.crashed else ("online", "running")
         return (
             domain.memory,
-            self.utilisation(vm),
-            {number: self._cpu(vm, number) for number in numbers},
-            dict.fromkeys(numbers, flags),
+            shares,
+            cpus,
+            dict.fromkeys(shares, flags),
             self._moment,
         )
 

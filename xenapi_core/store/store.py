@@ -39,6 +39,10 @@ class Store:
         self._table = Table()
         self._newest = Layer(self._table)
         self._sampled = {name: _sampled_fields(cls) for name, cls in model.classes.items()}
+        self._unmeasured = {
+            name: tuple(cls.fields[field].default for field in self._sampled[name])
+            for name, cls in model.classes.items()
+        }
         self._journal = Journal(path, model) if path else None
         try:
             self.log = ChangeLog((self._journal.begin_epoch() if self._journal else 1) << EPOCH_BITS, log_limit)
@@ -211,7 +215,7 @@ class Store:
         measured = self.measure(record)
         if measured is not None:
             return measured
-        return [record[name] for name in self._sampled[record.cls]]
+        return self._unmeasured[record.cls]
 
     def sampled(self, record: Record, name: str) -> Any:
         """Return the newest sample of a sampled field."""

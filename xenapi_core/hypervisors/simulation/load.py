@@ -37,17 +37,17 @@ DISK = Kind(read=4e6, written=2e6, operation=16 * 1024)
 NIC = Kind(read=1.5e6, written=1e6, operation=900)
 
 
-@lru_cache(maxsize=1 << 18)
-def share(*names: str) -> float:
-    """Return a number from 0 to 1 that follows from names."""
-    return int.from_bytes(blake2b("/".join(names).encode(), digest_size=4).digest(), "big") / 0xFFFFFFFF
+@lru_cache(maxsize=1 << 17)
+def share(vm: str, name: str) -> float:
+    """Return a number from 0 to 1 that follows from a VM and a name."""
+    return int.from_bytes(blake2b(f"{vm}/{name}".encode(), digest_size=4).digest(), "big") / 0xFFFFFFFF
 
 
 @lru_cache(maxsize=1 << 15)
 def _phases(vm: str) -> tuple[tuple[float, float, float], ...]:
     """Return angular frequency, phase and amplitude of the integral of each wave of a VM's busyness."""
     return tuple(
-        (2 * math.pi / period, 2 * math.pi * share(vm, "wave", str(period)), depth * period / (2 * math.pi))
+        (2 * math.pi / period, 2 * math.pi * share(vm, f"wave {period}"), depth * period / (2 * math.pi))
         for period, depth in WAVES
     )
 
@@ -55,10 +55,10 @@ def _phases(vm: str) -> tuple[tuple[float, float, float], ...]:
 @lru_cache(maxsize=1 << 16)
 def busy_seconds(vm: str, seconds: float) -> float:
     """Return a VM's busyness summed up over the seconds that it has run."""
-    return seconds + sum(
-        amplitude * (math.cos(phase) - math.cos(frequency * seconds + phase))
-        for frequency, phase, amplitude in _phases(vm)
-    )
+    total = seconds
+    for frequency, phase, amplitude in _phases(vm):
+        total += amplitude * (math.cos(phase) - math.cos(frequency * seconds + phase))
+    return total
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,7 @@ class Load:
 
     def vcpu_time(self, number: int, moment: float) -> float:
         """Return the seconds for which a virtual CPU has run."""
-        average = BUSIEST_VCPU * share(self.vm, "vcpu", str(number)) ** 2
-        return average * busy_seconds(self.vm, self.seconds(moment))
+        return BUSIEST_VCPU * share(self.vm, f"vcpu {number}") ** 2 * busy_seconds(self.vm, self.seconds(moment))
 
     def disk(self, device: str, moment: float) -> Transfers:
         """Return what a disk has transferred."""
@@ -123,6 +122,6 @@ class Load:
         if seconds <= begun:
             return Transfers()
         busy = speed * (busy_seconds(self.vm, seconds) - busy_seconds(self.vm, begun))
-        read = int(kind.read * busy * share(self.vm, device, "read") ** 2)
-        written = int(kind.written * busy * share(self.vm, device, "written") ** 2)
+        read = int(kind.read * busy * share(self.vm, f"{device} read") ** 2)
+        written = int(kind.written * busy * share(self.vm, f"{device} written") ** 2)
         return Transfers(read, read // kind.operation, written, written // kind.operation)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from xenapi_core.hypervisors.interface import DomainConfig, DomainSample, Samples, Transfers
+from xenapi_core.hypervisors.interface import Disk, DomainConfig, DomainSample, Nic, Samples, Transfers
 from xenapi_core.hypervisors.simulation.load import Load, share
 
 
@@ -68,8 +68,8 @@ class _Domains(Mapping[str, DomainSample]):
         return DomainSample(
             vcpu_time=[load.vcpu_time(number, self._moment) for number in numbers],
             cpus=[(first + number) % self._cpus for number in numbers],
-            disks={disk.device: load.disk(disk.device, self._moment) for disk in config.disks},
-            nics={nic.device: load.nic(nic.device, self._moment) for nic in config.nics},
+            disks=_Devices(config.disks, load.disk, self._moment),
+            nics=_Devices(config.nics, load.nic, self._moment),
         )
 
     def __iter__(self) -> Iterator[str]:
@@ -77,6 +77,26 @@ class _Domains(Mapping[str, DomainSample]):
 
     def __len__(self) -> int:
         return len(self._loads)
+
+
+class _Devices(Mapping[str, Transfers]):
+    """The disks or the NICs of a domain at one moment."""
+
+    def __init__(self, devices: Sequence[Disk | Nic], read: Callable[[str, float], Transfers], moment: float) -> None:
+        self._devices = devices
+        self._read = read
+        self._moment = moment
+
+    def __getitem__(self, device: str) -> Transfers:
+        if all(each.device != device for each in self._devices):
+            raise KeyError(device)
+        return self._read(device, self._moment)
+
+    def __iter__(self) -> Iterator[str]:
+        return (each.device for each in self._devices)
+
+    def __len__(self) -> int:
+        return len(self._devices)
 
 
 class _Bridges(Mapping[str, Transfers]):
