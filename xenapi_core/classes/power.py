@@ -268,7 +268,7 @@ def up(change: Change, vm: str, host: str, domain: Domain) -> None:
     state = State.Paused if domain.paused else State.Running
     if record["power_state"] == State.Suspended and record["suspend_VDI"] != NULL:
         discard(change, record["suspend_VDI"])
-    for device in (*record["VBDs"], *record["VIFs"]):
+    for device in _devices(record):
         change.update(device, currently_attached=True)
     change.update(
         vm,
@@ -295,7 +295,7 @@ def down(change: Change, vm: str, state: State) -> None:
     """Write that a VM has no domain: it is halted or suspended."""
     record = change.record(vm)
     placement.release(change, record)
-    for device in (*record["VBDs"], *record["VIFs"]):
+    for device in _devices(record):
         change.update(device, currently_attached=False)
     _destroy_if_there(change, record["guest_metrics"])
     fields: dict[str, Any] = {}
@@ -314,6 +314,11 @@ def down(change: Change, vm: str, state: State) -> None:
         **fields,
     )
     change.update(record["metrics"], VCPUs_number=0, VCPUs_params={}, state=[], current_domain_type="unspecified")
+
+
+def _devices(vm: Record) -> tuple[str, ...]:
+    """Return the devices that are attached while a VM has a domain."""
+    return (*vm["VBDs"], *vm["VIFs"], *vm["VUSBs"], *vm["VGPUs"])
 
 
 def crashed(change: Change, vm: str) -> None:
