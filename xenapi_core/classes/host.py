@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from xenapi_core.classes import placement
+from xenapi_core.classes.data_sources import HostDataSources
+from xenapi_core.classes.evacuation import Evacuation
+from xenapi_core.classes.host_management import HostManagement
+from xenapi_core.classes.host_power import HostPower
+from xenapi_core.classes.hosting import HOST_OPERATIONS, host_allowed_operations
 from xenapi_core.classes.vm import update_guidances
 from xenapi_core.datamodel import (
     NULL,
@@ -18,10 +22,6 @@ from xenapi_core.datamodel import (
     VM_OPERATOR,
     Call,
     Datamodel,
-    Objects,
-    Operations,
-    Record,
-    XenApiError,
     XenClass,
     field,
     message,
@@ -51,21 +51,6 @@ from xenapi_core.datamodel.refs import (
 )
 
 
-class host_allowed_operations(StrEnum):
-    """What may be done with a host."""
-
-    provision = "provision"
-    evacuate = "evacuate"
-    shutdown = "shutdown"
-    reboot = "reboot"
-    power_on = "power_on"
-    vm_start = "vm_start"
-    vm_resume = "vm_resume"
-    vm_migrate = "vm_migrate"
-    apply_updates = "apply_updates"
-    enable = "enable"
-
-
 class host_display(StrEnum):
     """Whether a host's own console shows on a screen, now and after the next boot."""
 
@@ -91,22 +76,16 @@ class latest_synced_updates_applied_state(StrEnum):
     unknown = "unknown"
 
 
-class HostOperations(Operations):
-    """VMs start and resume on an enabled host; a disabled one can be enabled."""
-
-    def check(self, objects: Objects, record: Record, operation: str) -> None:
-        """Raise HOST_DISABLED if the host is disabled, and the operation is not to enable it."""
-        if not record["enabled"] and operation != host_allowed_operations.enable:
-            raise XenApiError("HOST_DISABLED", record.ref)
-
-    def allowed(self, objects: Objects, record: Record) -> Sequence[str]:
-        """Return the operations that can begin now."""
-        if not record["enabled"]:
-            return (host_allowed_operations.enable,)
-        return (host_allowed_operations.vm_start, host_allowed_operations.vm_resume)
-
-
-class host(XenClass, role=POOL_OPERATOR, operations=HostOperations()):
+class host(
+    HostPower,
+    HostManagement,
+    Evacuation,
+    HostDataSources,
+    XenClass,
+    role=POOL_OPERATOR,
+    operations=HOST_OPERATIONS,
+    removed=("apply_recommended_guidances", "license_apply", "reset_cpu_features", "set_cpu_features"),
+):
     """A physical machine that runs VMs."""
 
     uuid: str = field(RO, doc="unique identifier of the object")
@@ -200,6 +179,10 @@ class host(XenClass, role=POOL_OPERATOR, operations=HostOperations()):
     local_cache_sr: SRRef = field(STATIC, default=NULL, doc="where shared images are cached")
     crashdumps: list[HostCrashdumpRef] = field(RO, doc="dumps of its own crashes")
 
+    # Kept for the server's own use
+    stays_disabled: bool = field(RO, internal=True, doc="whether it is not enabled when it boots")
+    sched_gran: str = field(RO, internal=True, doc="what its scheduler keeps together")
+
     # High availability
     ha_statefiles: list[str] = field(RO, doc="state files in use")
     ha_network_peers: list[str] = field(RO, doc="hosts that it can reach")
@@ -246,17 +229,3 @@ class host(XenClass, role=POOL_OPERATOR, operations=HostOperations()):
     def compute_memory_overhead(call: Call, host: HostRef) -> int:
         """Return the memory that Xen itself takes on a host (bytes)."""
         return int(call.record(host)["memory_overhead"])
-
-    # Whether VMs may start on it
-
-    @message(role=POOL_OPERATOR, asynchronous=True)
-    def enable(call: Call, host: HostRef) -> None:
-        """Let VMs start on a host."""
-        with call.store.write() as change:
-            change.update(host, enabled=True)
-
-    @message(role=POOL_OPERATOR, asynchronous=True)
-    def disable(call: Call, host: HostRef) -> None:
-        """Let no further VM start on a host; those that run there go on."""
-        with call.store.write() as change:
-            change.update(host, enabled=False)

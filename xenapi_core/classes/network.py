@@ -7,6 +7,7 @@ from enum import StrEnum
 from itertools import count
 from typing import Annotated, Any, TypeAlias
 
+from xenapi_core.classes import blob
 from xenapi_core.datamodel import (
     POOL_ADMIN,
     POOL_OPERATOR,
@@ -159,6 +160,13 @@ class network(XenClass, role=POOL_OPERATOR, operations=NetworkOperations()):
         with call.store.write() as change:
             present = change.record(self, "network")["purpose"]
             change.update(self, purpose=tuple(purpose for purpose in present if purpose != value))
+
+    @message(role=POOL_OPERATOR, asynchronous=True)
+    def create_new_blob(call: Call, network: NetworkRef, name: str, mime_type: str, public: bool = False) -> BlobRef:
+        """Keep a new, empty blob with a network under a name, and return its reference."""
+        with call.store.write() as change:
+            change.record(network, "network")
+            return blob.attach(change, network, name, mime_type, public=public)
 
 
 def make(change: Change, args: dict[str, Any]) -> str:

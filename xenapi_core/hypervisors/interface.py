@@ -259,6 +259,9 @@ class Hypervisor(Protocol):
     async def detach(self, uuid: str, device: Disk | Nic) -> Domain:
         """Unplug the device in this one's position from the domain, if there is one."""
 
+    def debug_keys(self, keys: str) -> None:
+        """Press keys on the hypervisor's console, each of which makes it tell something in its log."""
+
     async def power_off(self) -> None:
         """Switch the host itself off: all its domains end at once, and none can be built until ``power_on``."""
 

@@ -330,6 +330,13 @@ class SimulatedHypervisor:
         """Unplug the device in this one's position from the domain, if there is one."""
         return await self._replug(uuid, device, ())
 
+    def debug_keys(self, keys: str) -> None:
+        """Press keys on the hypervisor's console: each lists the domains."""
+        for key in keys:
+            self._write(f"'{key}' pressed -> {len(self._domains)} domains")
+            for domain in self._domains.values():
+                self._write(f"General information for domain {domain.domid}: {domain.memory >> 12} pages")
+
     async def power_off(self) -> None:
         """Switch the host itself off: all its domains end at once, and none can be built until ``power_on``."""
         await asyncio.sleep(self.timings.shutdown)

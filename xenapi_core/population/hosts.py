@@ -61,6 +61,7 @@ def _make_host(making: Making, number: int, memory: int) -> None:
         edition="free",
         editions=["free"],
         iscsi_iqn=f"iqn.2025-01.{'.'.join(reversed(hosts.domain.split('.')))}:{name}",
+        power_on_mode="wake-on-lan",
         suspend_image_sr=NULL,
         other_config={
             "boot_time": f"{booted.timestamp():.0f}.",
