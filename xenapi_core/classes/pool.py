@@ -121,6 +121,8 @@ class pool(XenClass, role=POOL_OPERATOR):
     )
     telemetry_next_collection: datetime = field(RO, doc="when telemetry is next collected")
 
+    resource_labels: dict[str, str] = field(RO, internal=True, doc="labels of resources, for XSPolicy")
+
     # For people and clients
     guest_agent_config: dict[str, str] = field(RO, doc="settings for the agents in guests")
     gui_config: dict[str, str] = field(RW, default={}, role=VM_OPERATOR, doc="settings of graphical clients")

@@ -14,6 +14,7 @@ from xenapi_core.datamodel import (
     POOL_OPERATOR,
     READ_ONLY,
     RO,
+    RW,
     STATIC,
     Call,
     Record,
@@ -75,7 +76,7 @@ class session(XenClass, stored=False, events=False, read=_record):
     this_user: UserRef = field(RO, doc="the user who logged in; null if that is not one that the host knows")
     last_active: datetime = field(RO, doc="when the session was last used")
     pool: bool = field(RO, default=False, doc="whether it was begun by another host of the pool")
-    other_config: dict[str, str] = field(RO, default={}, doc="free for clients")
+    other_config: dict[str, str] = field(RW, default={}, doc="free for clients")
     is_local_superuser: bool = field(RO, default=False, doc="whether the user came as root through the host's socket")
     subject: SubjectRef = field(RO, default=NULL, doc="the subject that gave the session its roles")
     validation_time: datetime = field(RO, default=EPOCH, doc="when the user was last checked")
