@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
+from xenapi_core.classes.pool_management import PoolManagement
 from xenapi_core.datamodel import NULL, POOL_OPERATOR, RO, RW, STATIC, VM_OPERATOR, XenClass, field, reverse
 from xenapi_core.datamodel.refs import BlobRef, HostRef, RepositoryRef, SecretRef, SRRef, VDIRef
 
@@ -50,7 +51,7 @@ class update_sync_frequency(StrEnum):
 UpdateSyncFrequency: TypeAlias = update_sync_frequency
 
 
-class pool(XenClass, role=POOL_OPERATOR):
+class pool(PoolManagement, XenClass, role=POOL_OPERATOR, removed=("enable_ssl_legacy",)):
     """The hosts that are managed together. There is one pool."""
 
     uuid: str = field(RO, doc="unique identifier of the object")
