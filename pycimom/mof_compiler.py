@@ -6,10 +6,11 @@ declare and refer to, which costs little, and only what is reached is compiled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias
 
+from lxml import etree
 from pywbem import (
     CIM_ERR_FAILED,
     CIM_ERR_NOT_FOUND,
@@ -23,11 +24,19 @@ from pywbem import (
 
 from pycimom.mof_resolver import Resolver
 from pycimom.mof_source import Declaration, MofError, MofText, SchemaArchive
+from pycimom.repository_cimxml import ClassSource, qualifier_declaration
 
 Progress: TypeAlias = Callable[[int, int, str], None]
 """Told after each compiled text: how many are done, how many there are, and the file's name."""
 
 _NAMESPACE = "root"
+_DEFAULT_FLAVORS = {
+    "OVERRIDABLE": "true",
+    "TOSUBCLASS": "true",
+    "TOINSTANCE": "false",
+    "TRANSLATABLE": "false",
+    "PROPAGATED": "false",
+}
 
 
 @dataclass(frozen=True)
@@ -74,22 +83,76 @@ def compile_classes(
     own_names = list(declared)
     reached = _reach(schema, declared, [*own_names, *roots])
     texts = [*schema.qualifiers(), *reached, *own]
-    handle = _Collector()
-    compiler = MOFCompiler(handle, log_func=None)
+    compilation = Compilation()
     for number, text in enumerate(texts, 1):
-        try:
-            compiler.compile_string(text.text, _NAMESPACE, filename=text.file)
-        except MOFCompileError as error:
-            raise MofError(text.file, error.lineno, _sentence(error)) from error
+        compilation.compile(text)
         if progress is not None:
             progress(number, len(texts), text.file)
-    resolver = Resolver(handle.classes, declared)
+    compilation.check_references()
     classes: dict[str, CIMClass] = {}
-    for key in sorted(handle.classes, key=schema.position):
-        for name in _with_ancestors(handle.classes, key):
-            classes.setdefault(name, resolver.resolve(name))
+    for key in sorted(compilation.classes, key=schema.position):
+        for name in _with_ancestors(compilation.classes, key):
+            classes.setdefault(name, compilation.resolve(name))
     needs = {key: frozenset(name.lower() for name in declared[key].needs) for key in classes}
-    return CompiledClasses(classes, list(handle.qualifiers.values()), needs)
+    return CompiledClasses(classes, list(compilation.qualifiers.values()), needs)
+
+
+class Compilation:
+    """Compiles one text after the other; what they declare may be needed by earlier ones."""
+
+    def __init__(self, qualifiers: Iterable[CIMQualifierDeclaration] = ()) -> None:
+        """Begin with these qualifiers declared."""
+        self._handle = _Collector()
+        self._compiler = MOFCompiler(self._handle, log_func=None)
+        self._declared: dict[str, Declaration] = {}
+        self._resolver = Resolver(self._handle.classes, self._declared)
+        for each in qualifiers:
+            self._handle.SetQualifier(each)
+
+    @property
+    def classes(self) -> Mapping[str, CIMClass]:
+        """The classes as they were declared, by name in lower case."""
+        return self._handle.classes
+
+    @property
+    def qualifiers(self) -> Mapping[str, CIMQualifierDeclaration]:
+        """The qualifiers declared so far, by name in lower case."""
+        return self._handle.qualifiers
+
+    def compile(self, text: MofText) -> None:
+        """Compile a text; MofError with file and line if it is wrong."""
+        for each in text.declarations:
+            self._declared.setdefault(each.name.lower(), each)
+        try:
+            self._compiler.compile_string(text.text, _NAMESPACE, filename=text.file)
+        except MOFCompileError as error:
+            raise MofError(text.file, error.lineno, _sentence(error)) from error
+
+    def resolve(self, class_name: str) -> CIMClass:
+        """Return a class with all that it inherits; MofError if that is contradictory or is declared nowhere."""
+        return self._resolver.resolve(class_name)
+
+    def check_references(self) -> None:
+        """Raise MofError if a class refers to one that is declared nowhere."""
+        for key, each in self._declared.items():
+            if key in self.classes:
+                self._resolver.check_references(each.name)
+
+
+def class_source(resolved: CIMClass) -> ClassSource:
+    """Return a resolved class as the repository keeps it."""
+    element = etree.fromstring(resolved.tocimxmlstr())
+    for qualifier in element.iter("QUALIFIER"):
+        for name, value in _DEFAULT_FLAVORS.items():
+            # The DTD says so anyway (DSP0203); they are a third of the bytes.
+            if qualifier.get(name) == value:
+                del qualifier.attrib[name]
+    return ClassSource.of(element)
+
+
+def qualifier_xml(declared: CIMQualifierDeclaration) -> bytes:
+    """Return a qualifier declaration as the repository keeps it."""
+    return qualifier_declaration(etree.fromstring(declared.tocimxmlstr()))
 
 
 def _reach(schema: SchemaArchive, declared: dict[str, Declaration], roots: Iterable[str]) -> list[MofText]:
@@ -112,7 +175,7 @@ def _reach(schema: SchemaArchive, declared: dict[str, Declaration], roots: Itera
     return sorted(texts, key=lambda text: schema.position(text.declarations[0].name))
 
 
-def _with_ancestors(classes: dict[str, CIMClass], key: str) -> list[str]:
+def _with_ancestors(classes: Mapping[str, CIMClass], key: str) -> list[str]:
     """Return a class after its superclasses; whoever is declared nowhere is left to the resolver."""
     lineage = [key]
     while (above := classes[lineage[-1]].superclass) and above.lower() in classes and above.lower() not in lineage:

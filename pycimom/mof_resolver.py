@@ -26,6 +26,12 @@ class Resolver:
                 self._resolved[each] = self._inherit(each)
         return self._resolved[key]
 
+    def check_references(self, name: str) -> None:
+        """Raise MofError if a class refers to one that is declared nowhere."""
+        for each in self._declarations[name.lower()].refers_to:
+            if each.lower() not in self._classes:
+                raise self._error(name.lower(), f"{name} refers to class {each}, which is declared nowhere.")
+
     def _lineage(self, key: str) -> list[str]:
         """Return a class and those of its superclasses that are not resolved yet, the topmost first."""
         lineage: list[str] = []
@@ -44,7 +50,6 @@ class Resolver:
 
     def _inherit(self, key: str) -> CIMClass:
         own = self._classes[key]
-        self._check_references(key, own)
         above = self._resolved[own.superclass.lower()] if own.superclass else None
         return CIMClass(
             own.classname,
@@ -106,11 +111,6 @@ class Resolver:
                 new = mine.copy()
                 new.class_origin, new.propagated = own.classname, False
                 yield new
-
-    def _check_references(self, key: str, own: CIMClass) -> None:
-        for name in self._declarations[key].refers_to:
-            if name.lower() not in self._classes:
-                raise self._error(key, f"{own.classname} refers to class {name}, which is declared nowhere.")
 
     def _error(self, key: str, message: str) -> MofError:
         where = self._declarations[key]

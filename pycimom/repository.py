@@ -14,24 +14,14 @@ from lxml import etree
 
 from cim_provider import CimError, Status
 from pycimom.repository_cimxml import ClassSource, cut_class, qualifier_declaration
-from pycimom.repository_draft import ClassChange, Draft, InUse, QualifierChange
+from pycimom.repository_draft import Change, Draft, InUse, Library, add, can_add
 from pycimom.repository_model import CimClass, CimMethod, CimParameter, CimProperty
 from pycimom.repository_namespace import Namespace
 
-__all__ = ["CimClass", "CimMethod", "CimParameter", "CimProperty", "NamespaceClasses", "Repository"]
+__all__ = ["CimClass", "CimMethod", "CimParameter", "CimProperty", "Draft", "NamespaceClasses", "Repository"]
 
 _KEPT_ANSWERS = 4096
 _NAMESPACE_NAME = re.compile(r"[A-Za-z_][\w.-]*(/[\w][\w.-]*)*")
-
-
-class Library(Protocol):
-    """Classes that a namespace could have: they are added when somebody first asks for them."""
-
-    def holds(self, namespace: str, class_name: str) -> bool:
-        """Whether the class is there to be had."""
-
-    def fetch(self, namespace: str, class_name: str) -> Sequence[ClassSource]:
-        """Return a class after what it needs; may take a while. CimError FAILED if that cannot be had now."""
 
 
 class Journal(Protocol):
@@ -43,7 +33,7 @@ class Journal(Protocol):
     def remove_namespace(self, name: str) -> None:
         """Forget a namespace."""
 
-    def change(self, namespace: str, changes: Sequence[ClassChange | QualifierChange]) -> None:
+    def change(self, namespace: str, changes: Sequence[Change]) -> None:
         """Keep what changed in a namespace, all or nothing."""
 
 
@@ -75,7 +65,6 @@ class Repository:
             self._namespaces[name.lower()] = Namespace(name, mine, qualifiers)
         self._built_in = frozenset(self._namespaces)
         self._library = library
-        self._deleted: set[tuple[str, str]] = set()
         self._journal: Journal | None = None
         self._in_use: InUse = lambda namespace, class_name: False
         self._writing = RLock()
@@ -153,28 +142,27 @@ class Repository:
         except KeyError:
             raise CimError(Status.NOT_FOUND, f"There is no qualifier {name}.") from None
 
-    def is_compiled(self, namespace: str, class_name: str) -> bool:
-        """Whether asking for a class will not have to wait for ``ensure``, be it there or nowhere to be had."""
-        space = self._namespace(namespace)
-        return class_name.lower() in space.classes or not self._can_fetch(space, class_name)
+    def is_pending(self, namespace: str, class_name: str) -> bool:
+        """Whether a class has still to be added by ``ensure`` before it can be read."""
+        return self._library is not None and can_add(self._library, self._namespace(namespace), class_name)
 
     def ensure(self, namespace: str, class_name: str) -> None:
-        """Add a class of the library if it is not there yet. FAILED if the library cannot give it now."""
+        """Add a class of the library if it is pending. FAILED if the library cannot give it now."""
         with self._writing:
-            space = self._namespace(namespace)
-            copy = space.copy()
-            if class_name.lower() not in space.classes and self._fetch(copy, class_name) is not None:
-                self._namespaces[space.name.lower()] = copy
+            if self._library is not None and self.is_pending(namespace, class_name):
+                space = self._namespace(namespace).copy()
+                add(self._library, space, class_name)
+                self._namespaces[space.name.lower()] = space
 
     @contextmanager
     def change(self, namespace: str) -> Iterator[Draft]:
         """Change classes and qualifiers of a namespace; it counts when the block ends, not at all if it raises."""
         with self._writing:
-            draft = Draft(self._namespace(namespace), self._fetch, self._in_use)
+            draft = Draft(self._namespace(namespace), self._library, self._in_use)
             yield draft
             if self._journal is not None:
                 self._journal.change(draft.namespace.name, draft.changes)
-            self._take(draft)
+            self._namespaces[draft.namespace.name.lower()] = draft.namespace
 
     def create_class(self, namespace: str, declared: etree._Element) -> None:
         """Add a class by its CLASS element; see Draft."""
@@ -236,40 +224,17 @@ class Repository:
         """Keep all changes from now on."""
         self._journal = journal
 
-    def restore(self, namespace: str, changes: Iterable[ClassChange | QualifierChange]) -> list[str]:
+    def restore(self, namespace: str, changes: Iterable[Change]) -> list[str]:
         """Repeat changes of earlier runs, which are not checked again; the namespace is made if need be.
 
         Return the names of classes that had to be left out because their superclass is there no longer.
         """
         with self._writing:
             known = self._namespaces.get(namespace.lower())
-            draft = Draft(known or Namespace(namespace), self._fetch, self._in_use)
+            draft = Draft(known or Namespace(namespace), self._library, self._in_use)
             orphans = [each.name for each in changes if not draft.repeat(each)]
-            self._take(draft)
+            self._namespaces[namespace.lower()] = draft.namespace
             return orphans
-
-    def _take(self, draft: Draft) -> None:
-        """Put a draft in the place of the version it was made from."""
-        key = draft.namespace.name.lower()
-        for each in draft.changes:
-            if isinstance(each, ClassChange):
-                change = self._deleted.add if each.source is None else self._deleted.discard
-                change((key, each.name.lower()))
-        self._namespaces[key] = draft.namespace
-
-    def _fetch(self, space: Namespace, class_name: str) -> ClassSource | None:
-        """Return a class, after adding it to this version if it comes out of the library; None if there is none."""
-        found = space.classes.get(class_name.lower())
-        if found is None and self._library is not None and self._can_fetch(space, class_name):
-            for each in self._library.fetch(space.name, class_name):
-                if each.name.lower() not in space.classes:
-                    space.put(each)
-            found = space.classes.get(class_name.lower())
-        return found
-
-    def _can_fetch(self, space: Namespace, class_name: str) -> bool:
-        is_deleted = (space.name.lower(), class_name.lower()) in self._deleted
-        return self._library is not None and not is_deleted and self._library.holds(space.name, class_name)
 
     def _namespace(self, namespace: str) -> Namespace:
         try:

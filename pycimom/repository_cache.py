@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pywbem
 import structlog
-from lxml import etree
-from pywbem import CIMClass, CIMQualifierDeclaration
 
 from netserve.files import write_atomically
-from pycimom.mof_compiler import CompiledClasses, Progress, compile_classes
+from pycimom.mof_compiler import CompiledClasses, Progress, class_source, compile_classes, qualifier_xml
 from pycimom.mof_source import SchemaArchive, read_mof
 from pycimom.repository import Repository
-from pycimom.repository_cimxml import ClassSource, qualifier_declaration
+from pycimom.repository_cimxml import ClassSource
+from pycimom.repository_library import SchemaLibrary
 
 MODEL_NAMESPACE = "root/cimv2"
 INTEROP_NAMESPACE = "root/interop"
@@ -64,15 +63,8 @@ INTEROP_CLASSES = (
     "CIM_WBEMServerNamespace",
 )
 
-_FORMAT = 2
+_FORMAT = 3
 _KEPT_FILES = 4
-_DEFAULT_FLAVORS = {
-    "OVERRIDABLE": "true",
-    "TOSUBCLASS": "true",
-    "TOINSTANCE": "false",
-    "TRANSLATABLE": "false",
-    "PROPAGATED": "false",
-}
 _log = structlog.get_logger(__name__)
 
 
@@ -83,7 +75,8 @@ def open_repository(
 
     ``schema`` is the zip file of the DMTF schema, ``mof`` the model's own files, whose classes go to root/cimv2;
     ``whole_schema`` adds every other class of the schema there. ``cache`` is a folder that is made if needed. The
-    cache is keyed by the content of all inputs; a damaged file in it is compiled anew. Raises MofError with file and
+    cache is keyed by the content of all inputs; classes of the schema that it does not have are compiled when they are
+    first asked for; a damaged file in it is compiled anew. Raises MofError with file and
     line, or OSError if the cache folder cannot be made; a cache that cannot be written costs only time.
     """
     cache.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -97,7 +90,7 @@ def open_repository(
             _prune(cache)
         except OSError as error:
             _log.warning("class cache not written", file=str(path), error=str(error))
-    return _load(ready)
+    return _load(ready, schema)
 
 
 def _key(schema: Path, mof: Sequence[Path], roots: Mapping[str, Sequence[str]], whole_schema: bool) -> str:
@@ -126,12 +119,13 @@ def _compile(
         MODEL_NAMESPACE: _names(compiled, model),
         INTEROP_NAMESPACE: _names(compiled, roots[INTEROP_NAMESPACE]),
     }
-    qualifiers = {each.name: qualifier_declaration(_element(each)) for each in compiled.qualifiers}
-    sources = [ClassSource.of(_lean(_element(each))) for each in compiled.classes.values()]
+    qualifiers = {each.name: qualifier_xml(each) for each in compiled.qualifiers}
+    sources = [class_source(each) for each in compiled.classes.values()]
     index = {
         "qualifiers": [[name, len(xml)] for name, xml in qualifiers.items()],
         "classes": [[each.name, each.superclass, each.ends, len(each.xml)] for each in sources],
         "namespaces": members,
+        "schema": list(archive.class_names()),
     }
     return b"".join([json.dumps(index).encode(), b"\n", *qualifiers.values(), *(each.xml for each in sources)])
 
@@ -140,20 +134,7 @@ def _names(compiled: CompiledClasses, roots: Iterable[str]) -> list[str]:
     return [each.classname for each in compiled.reached_from(roots)]
 
 
-def _element(declaration: CIMClass | CIMQualifierDeclaration) -> etree._Element:
-    return etree.fromstring(declaration.tocimxmlstr())
-
-
-def _lean(element: etree._Element) -> etree._Element:
-    """Leave out the flavors that the DTD says anyway (DSP0203); they are a third of the bytes."""
-    for qualifier in element.iter("QUALIFIER"):
-        for name, value in _DEFAULT_FLAVORS.items():
-            if qualifier.get(name) == value:
-                del qualifier.attrib[name]
-    return element
-
-
-def _load(ready: bytes) -> Repository:
+def _load(ready: bytes, schema: Path) -> Repository:
     first, _, content = ready.partition(b"\n")
     index = json.loads(first)
     position = 0
@@ -167,7 +148,8 @@ def _load(ready: bytes) -> Repository:
     classes = [
         ClassSource(name, superclass, tuple(ends), take(length)) for name, superclass, ends, length in index["classes"]
     ]
-    return Repository(classes, qualifiers, index["namespaces"])
+    library = SchemaLibrary(schema, index["schema"], (MODEL_NAMESPACE,))
+    return Repository(classes, qualifiers, index["namespaces"], library)
 
 
 def _header(content: bytes) -> bytes:

@@ -23,6 +23,8 @@ class Namespace:
         self.name = name
         self.classes: dict[str, ClassSource] = {}
         self.qualifiers = {key.lower(): xml for key, xml in (qualifiers or {}).items()}
+        self.deleted: set[str] = set()
+        """The classes, in lower case, that somebody removed, so that nothing adds them by itself."""
         self._children: dict[str | None, tuple[str, ...]] = {}
         self._ends: dict[str, tuple[str, ...]] = {}
         self._read: dict[str, CimClass] = {}
@@ -35,6 +37,7 @@ class Namespace:
         copy = Namespace(self.name)
         copy.classes = self.classes.copy()
         copy.qualifiers = self.qualifiers.copy()
+        copy.deleted = self.deleted.copy()
         copy._children = self._children.copy()
         copy._ends = self._ends.copy()
         copy._read = self._read.copy()
@@ -46,14 +49,18 @@ class Namespace:
         if key in self.classes:
             self._unlink(self.classes[key])
         self.classes[key] = source
+        self.deleted.discard(key)
         above = _above(source)
         self._children[above] = (*self._children.get(above, ()), source.name)
         for end in {each.lower() for each in source.ends}:
             self._ends[end] = (*self._ends.get(end, ()), source.name)
 
     def remove(self, class_name: str) -> None:
-        """Remove a class that has no subclasses."""
-        self._unlink(self.classes.pop(class_name.lower()))
+        """Remove a class that has no subclasses, if it is there."""
+        key = class_name.lower()
+        self.deleted.add(key)
+        if key in self.classes:
+            self._unlink(self.classes.pop(key))
 
     def _unlink(self, source: ClassSource) -> None:
         """Take a class out of the indexes."""

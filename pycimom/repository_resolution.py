@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -63,8 +63,9 @@ _SCOPES = {
 class Surroundings:
     """What a class may build on: the namespace that it is to be in."""
 
-    find_class: Callable[[str], ClassSource | None]
-    find_qualifier: Callable[[str], bytes | None]
+    knows_class: Callable[[str], bool]
+    qualifiers: Mapping[str, bytes]
+    """The declarations by name in lower case."""
 
 
 def resolve_class(declared: etree._Element, above: ClassSource | None, surroundings: Surroundings) -> ClassSource:
@@ -169,12 +170,12 @@ class _Resolution:
             self._check_class(refers_to, name)
 
     def _check_class(self, class_name: str, where: str) -> None:
-        if class_name.lower() != self._name.lower() and self._surroundings.find_class(class_name) is None:
+        if class_name.lower() != self._name.lower() and not self._surroundings.knows_class(class_name):
             raise _wrong(f"{where} of class {self._name} refers to class {class_name}, which does not exist.")
 
     def _copy_qualifier(self, given: etree._Element, holder: etree._Element) -> etree._Element:
         name = given.get("NAME") or ""
-        known = self._surroundings.find_qualifier(name)
+        known = self._surroundings.qualifiers.get(name.lower())
         if known is None:
             raise _wrong(f"Class {self._name} uses the qualifier {name}, which is not declared in the namespace.")
         declaration = etree.fromstring(known)
@@ -203,7 +204,7 @@ class _Resolution:
         for name in names:
             if names.count(name) > 1:
                 raise _wrong(f"{given.get('NAME')} of class {self._name} has the qualifier {name} twice.")
-            known = self._surroundings.find_qualifier(name)
+            known = self._surroundings.qualifiers.get(name.lower())
             allowed = etree.fromstring(known).find("SCOPE") if known is not None else None
             if allowed is not None and not any(allowed.get(each) == "true" for each in scopes):
                 raise _wrong(f"The qualifier {name} cannot stand at {given.get('NAME')} of class {self._name}.")
