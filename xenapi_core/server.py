@@ -17,6 +17,7 @@ from netserve.server import HttpServer
 from xenapi_core.access.local import LocalUsers
 from xenapi_core.access.sessions import AUTHENTICATIONS, LOCAL, NONE, PEER, Sessions
 from xenapi_core.classes import message, role
+from xenapi_core.classes.data_sources import Recorder
 from xenapi_core.classes.event import Registrations
 from xenapi_core.classes.sampling import Sampler
 from xenapi_core.classes.supervision import Supervisor
@@ -110,6 +111,8 @@ class XenApiServer:
 
         sampler = Sampler(store, fleet)
         store.measure = sampler.samples
+        recorder = Recorder(store, sampler)
+        stack.callback(recorder.stop)
         encoder = xmlrpc.Encoder(store.samples)
         sessions = Sessions(users)
         tasks = Tasks(store, encoder.text)
@@ -121,6 +124,7 @@ class XenApiServer:
             Registrations: Registrations(),
             HypervisorOf: HypervisorOf(fleet.__getitem__),
             Sampler: sampler,
+            Recorder: recorder,
         }
         dispatcher = Dispatcher(model, store, services)
         stack.push_async_callback(dispatcher.stop, GRACE)

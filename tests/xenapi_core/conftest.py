@@ -19,6 +19,7 @@ from xenapi_core.access.local import LocalUsers
 from xenapi_core.access.sessions import Sessions
 from xenapi_core.access.throttle import Throttle
 from xenapi_core.classes import role
+from xenapi_core.classes.data_sources import Recorder
 from xenapi_core.classes.event import Registrations
 from xenapi_core.classes.sampling import Sampler
 from xenapi_core.classes.supervision import Supervisor
@@ -58,6 +59,7 @@ class SimulatedPool:
         self.supervisor.start()
         self.sampler = Sampler(store, self.fleet, self.clock)
         store.measure = self.sampler.samples
+        self.recorder = Recorder(store, self.sampler)
 
     def clock(self) -> float:
         return time.time() if self.now is None else self.now
@@ -67,6 +69,7 @@ class SimulatedPool:
             Datamodel: self.model,
             HypervisorOf: HypervisorOf(self.fleet.__getitem__),
             Sampler: self.sampler,
+            Recorder: self.recorder,
         }
         return Call("", Caller("root", POOL_ADMIN), Task(), self.store, services)
 
@@ -202,4 +205,5 @@ def api(pool: SimulatedPool) -> Api:
     served = Api(pool.store)
     served.services[HypervisorOf] = HypervisorOf(pool.fleet.__getitem__)
     served.services[Sampler] = pool.sampler
+    served.services[Recorder] = pool.recorder
     return served

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from xenapi_core.classes import placement
 from xenapi_core.classes.data_sources import HostDataSources
+from xenapi_core.classes.data_sources import HostDataSources
 from xenapi_core.classes.evacuation import Evacuation
 from xenapi_core.classes.host_management import HostManagement
 from xenapi_core.classes.host_power import HostPower

@@ -69,6 +69,10 @@ class Sampler:
             kept = self._rows[record.ref] = domain, kind[1](owner)
         return kept[1]
 
+    def now(self) -> float:
+        """Return the time (seconds since the epoch)."""
+        return self._clock()
+
     def utilisation(self, vm: Record) -> Mapping[int, float]:
         """Return the share of the last second for which each virtual CPU of a VM ran."""
         self._begin_second()

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from xenapi_core.classes import blob, drivers
+from xenapi_core.classes.data_sources import SRDataSources
 from xenapi_core.classes.pbd import check_device_free
 from xenapi_core.classes.repositories import SR_OPERATIONS, storage_operations
 from xenapi_core.classes.vdi import allocate, discard, remove
@@ -44,7 +45,7 @@ DATABASE = 256 << 20
 """Size of the image that a pool's database is copied to (bytes)."""
 
 
-class SR(XenClass, role=POOL_OPERATOR, operations=SR_OPERATIONS):
+class SR(SRDataSources, XenClass, role=POOL_OPERATOR, operations=SR_OPERATIONS):
     """A storage repository: a place where virtual disk images are kept."""
 
     uuid: str = field(RO, doc="unique identifier of the object")

@@ -10,6 +10,7 @@ from xenapi_core.classes import placement, power, sizing
 from xenapi_core.classes.availability import Availability
 from xenapi_core.classes.booting import Booting
 from xenapi_core.classes.cloning import Cloning
+from xenapi_core.classes.data_sources import VMDataSources
 from xenapi_core.classes.lifecycle import BUSY, VM_OPERATIONS, domain_type, vm_operations, vm_power_state
 from xenapi_core.classes.migration import Migration
 from xenapi_core.classes.placement import Placement
@@ -118,6 +119,7 @@ class VM(
     Cloning,
     Snapshots,
     Availability,
+    VMDataSources,
     XenClass,
     role=VM_ADMIN,
     operations=VM_OPERATIONS,
