@@ -68,12 +68,12 @@ class Power:
         """Start a halted VM on a host."""
         await start(call, vm, "start_on", host=host, paused=start_paused)
 
-    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
+    @message(role=VM_OPERATOR, asynchronous=True, cancellable=False, errors=BUSY)
     async def pause(call: Call, vm: VMRef) -> None:
         """Stop giving a running VM CPU time; its memory stays where it is."""
         await set_paused(call, vm, "pause", paused=True)
 
-    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
+    @message(role=VM_OPERATOR, asynchronous=True, cancellable=False, errors=BUSY)
     async def unpause(call: Call, vm: VMRef) -> None:
         """Give a paused VM CPU time again."""
         await set_paused(call, vm, "unpause", paused=False)
@@ -108,17 +108,17 @@ class Power:
         """Shut a VM down: cleanly if it can be asked and does so in time, else the hard way."""
         await shut_down_somehow(call, vm, "shutdown")
 
-    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
+    @message(role=VM_OPERATOR, asynchronous=True, cancellable=False, errors=BUSY)
     async def hard_shutdown(call: Call, vm: VMRef) -> None:
         """End a VM at once, as if its power cord were pulled."""
         await shut_down(call, vm, "hard_shutdown")
 
-    @message(role=VM_OPERATOR, asynchronous=True, errors=BUSY)
+    @message(role=VM_OPERATOR, asynchronous=True, cancellable=False, errors=BUSY)
     async def hard_reboot(call: Call, vm: VMRef) -> None:
         """End a VM at once, and start it again."""
         await reboot(call, vm, "hard_reboot")
 
-    @message(role=POOL_OPERATOR, asynchronous=True, errors=(*BUSY, "CANNOT_RESET_CONTROL_DOMAIN"))
+    @message(role=POOL_OPERATOR, asynchronous=True, cancellable=False, errors=(*BUSY, "CANNOT_RESET_CONTROL_DOMAIN"))
     async def power_state_reset(call: Call, vm: VMRef) -> None:
         """Make a VM halted, whatever it was thought to be doing."""
         if call.record(vm, "VM")["is_control_domain"]:

@@ -67,17 +67,19 @@ UNFINISHED = frozenset({Status.pending, Status.cancelling})
 
 
 class TaskOperations(Operations):
-    """A task can be cancelled until it has ended, and destroyed at any time."""
+    """A task can be cancelled until it has ended, unless its work cannot be undone; it can be destroyed at any time."""
 
     def check(self, objects: Objects, record: Record, operation: str) -> None:
         """Raise OPERATION_NOT_ALLOWED for what cannot be done now."""
         if operation not in self.allowed(objects, record):
-            raise XenApiError("OPERATION_NOT_ALLOWED", f"the task has ended: {record['status']}")
+            ended = record["status"] not in UNFINISHED
+            why = f"the task has ended: {record['status']}" if ended else "the task can no longer be cancelled"
+            raise XenApiError("OPERATION_NOT_ALLOWED", why)
 
     def allowed(self, objects: Objects, record: Record) -> Sequence[str]:
         """Return what can be done now."""
         every = task_allowed_operations.cancel, task_allowed_operations.destroy
-        return every if record["status"] in UNFINISHED else every[1:]
+        return every if record["cancellable"] and record["status"] in UNFINISHED else every[1:]
 
 
 class task(XenClass, persistent=False, operations=TaskOperations()):
@@ -99,6 +101,7 @@ class task(XenClass, persistent=False, operations=TaskOperations()):
     other_config: dict[str, str] = field(RW, default={}, role=POOL_OPERATOR, doc="free for clients")
     subtask_of: TaskRef = field(RO, default=NULL, doc="the task that this is a part of")
     subtasks: list[TaskRef] = reverse("task", "subtask_of", doc="the tasks that this one consists of")
+    cancellable: bool = field(RO, default=True, internal=True, doc="whether its work can be stopped and undone")
     backtrace: str = field(RO, default="()", doc="where an error came from")
 
     @message(role=READ_ONLY)
@@ -171,7 +174,9 @@ class Tasks:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._owners: dict[str, str] = {}
 
-    def create(self, user: Caller, label: str, description: str = "", kind: str = "") -> str:
+    def create(
+        self, user: Caller, label: str, description: str = "", kind: str = "", *, cancellable: bool = True
+    ) -> str:
         """Make a pending task and return its reference."""
         host = next((pool["master"] for pool in self._store.records("pool")), NULL)
         values = {
@@ -180,15 +185,16 @@ class Tasks:
             "created": datetime.now(UTC),
             "resident_on": host,
             "type": kind,
+            "cancellable": cancellable,
         }
         with self._store.write() as change:
             ref = change.create("task", values)
         self._owners[ref] = user.name
         return ref
 
-    def begin(self, user: Caller, label: str, kind: Type, work: Work) -> str:
+    def begin(self, user: Caller, label: str, kind: Type, work: Work, *, cancellable: bool = True) -> str:
         """Begin work as a task and return the task's reference. ``kind`` is the type of what the work returns."""
-        ref = self.create(user, label, kind=kind.cls if isinstance(kind, Reference) else "")
+        ref = self.create(user, label, kind=kind.cls if isinstance(kind, Reference) else "", cancellable=cancellable)
         running = self._running[ref] = asyncio.create_task(self._run(ref, kind, work), name=label)
         running.add_done_callback(lambda done: self._ended(ref, done))
         return ref
@@ -200,6 +206,8 @@ class Tasks:
     async def _run(self, ref: str, kind: Type, work: Work) -> None:
         try:
             result = self._text(await work(Handle(ref, self)), kind)
+            self._end_cancelling(ref)
+            await self._store.flush()
         except XenApiError as error:
             self._finish(ref, status=Status.failure, error_info=error.description)
         except Exception as error:
@@ -207,6 +215,12 @@ class Tasks:
             self._finish(ref, status=Status.failure, error_info=["INTERNAL_ERROR", repr(error)])
         else:
             self._finish(ref, status=Status.success, result=result)
+
+    def _end_cancelling(self, ref: str) -> None:
+        """Allow no more cancelling: the work is done, though not yet durable."""
+        if self._store.get(ref) is not None:
+            with self._store.write() as change:
+                change.update(ref, cancellable=False)
 
     def _ended(self, ref: str, running: asyncio.Task[None]) -> None:
         self._running.pop(ref, None)

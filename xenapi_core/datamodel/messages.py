@@ -36,6 +36,7 @@ class Message(Generic[P, R]):
         name: str = "",
         role: Role = POOL_ADMIN,
         asynchronous: bool = False,
+        cancellable: bool = True,
         waits: bool = False,
         session: bool = True,
         errors: tuple[str, ...] = (),
@@ -49,6 +50,7 @@ class Message(Generic[P, R]):
         self.name = name or function.__name__.rstrip("_")
         self.role = role
         self.asynchronous = asynchronous
+        self.cancellable = cancellable
         self.waits = waits
         self.session = session
         self.errors = errors
@@ -92,6 +94,7 @@ def message(
     *,
     role: Role = POOL_ADMIN,
     asynchronous: bool = False,
+    cancellable: bool = True,
     waits: bool = False,
     session: bool = True,
     errors: tuple[str, ...] = (),
@@ -100,6 +103,7 @@ def message(
     """Declare a message of a class: a function, plain or async, of a Call and the wire parameters.
 
     ``role``: the weakest role that may send it. ``asynchronous``: also offered as ``Async.Class.message``.
+    ``cancellable=False``: as a task it cannot be cancelled, for what it does cannot be undone.
     ``waits``: it only waits for something, so it ends when its client hangs up; others run to their end.
     ``session=False``: it needs no session (then the call's session is empty). ``errors``: the codes it may raise.
     ``name``: its name on the wire, where Python cannot say it; a trailing underscore of the function or of a parameter
@@ -108,7 +112,14 @@ def message(
 
     def declare(function: Callable[P, R]) -> Message[P, R]:
         return Message(
-            function, name=name, role=role, asynchronous=asynchronous, waits=waits, session=session, errors=errors
+            function,
+            name=name,
+            role=role,
+            asynchronous=asynchronous,
+            cancellable=cancellable,
+            waits=waits,
+            session=session,
+            errors=errors,
         )
 
     return declare

@@ -142,11 +142,10 @@ class Dispatcher:
 
     def _begin(self, message: Message[..., Any], call: Call, arguments: list[Any]) -> Answer:
         async def work(handle: Handle) -> Any:
-            result = await _perform(message, self._for(handle, call.session, call.user, call.door), arguments)
-            await self._store.flush()
-            return result
+            return await _perform(message, self._for(handle, call.session, call.user, call.door), arguments)
 
-        ref = self._tasks.begin(call.user, f"{ASYNC}{message.method}", message.result, work)
+        label = f"{ASYNC}{message.method}"
+        ref = self._tasks.begin(call.user, label, message.result, work, cancellable=message.cancellable)
         return Answer(ref, Reference("task"))
 
     async def _to_the_end(self, outcome: Any) -> Any:
