@@ -7,7 +7,6 @@ from enum import StrEnum
 
 from xenapi_core.classes import placement
 from xenapi_core.classes.data_sources import HostDataSources
-from xenapi_core.classes.data_sources import HostDataSources
 from xenapi_core.classes.evacuation import Evacuation
 from xenapi_core.classes.host_management import HostManagement
 from xenapi_core.classes.host_power import HostPower
@@ -161,8 +160,8 @@ class host(
     PGPUs: list[PGPURef] = field(RO, doc="its graphics cards")
     PUSBs: list[PUSBRef] = field(RO, doc="its USB devices")
     PPCIs: list[PPCIRef] = reverse("PPCI", "host", doc="its PCI devices (Xen-API 1.0)")
-    PSCSIs: list[PSCSIRef] = field(RO, doc="its SCSI devices (Xen-API 1.0)")
-    PSCSI_HBAs: list[PSCSIHBARef] = field(RO, doc="its SCSI host bus adapters (Xen-API 1.0)")
+    PSCSIs: list[PSCSIRef] = reverse("PSCSI", "host", doc="its SCSI devices (Xen-API 1.0)")
+    PSCSI_HBAs: list[PSCSIHBARef] = reverse("PSCSI_HBA", "host", doc="its SCSI host bus adapters (Xen-API 1.0)")
     bios_strings: dict[str, str] = field(RO, doc="what its BIOS tells")
     chipset_info: dict[str, str] = field(RO, doc="facts of the chip set, such as iommu")
     display: host_display = field(RW, default=host_display.enabled, doc="whether its own console shows on a screen")
@@ -178,7 +177,7 @@ class host(
     suspend_image_sr: SRRef = field(RW, default=NULL, doc="where VMs are suspended to")
     crash_dump_sr: SRRef = field(RW, default=NULL, doc="where crash dumps go")
     local_cache_sr: SRRef = field(STATIC, default=NULL, doc="where shared images are cached")
-    crashdumps: list[HostCrashdumpRef] = field(RO, doc="dumps of its own crashes")
+    crashdumps: list[HostCrashdumpRef] = reverse("host_crashdump", "host", doc="dumps of its own crashes")
 
     # Kept for the server's own use
     stays_disabled: bool = field(RO, internal=True, doc="whether it is not enabled when it boots")

@@ -5,6 +5,7 @@ The sentence may name parameters in braces.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -323,9 +324,16 @@ class XenApiError(Exception):
         return [self.code, *self.parameters]
 
     def __str__(self) -> str:
-        known = ERRORS[self.code]
-        named = dict(zip(known.parameters, self.parameters, strict=False))
-        return known.sentence.format_map(_Named(named))
+        return sentence(self.code, self.parameters)
+
+
+def sentence(code: str, parameters: Sequence[str], translate: Callable[[str], str] = str) -> str:
+    """Return the sentence for people that an error of the catalogue stands for.
+
+    ``translate`` gives a sentence of the catalogue, parameters in braces, in another language: ``gettext`` does.
+    """
+    known = ERRORS[code]
+    return translate(known.sentence).format_map(_Named(zip(known.parameters, parameters, strict=False)))
 
 
 class _Named(dict[str, str]):
