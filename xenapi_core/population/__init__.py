@@ -13,6 +13,7 @@ from xenapi_core.population.hosts import cpu_info, make_hosts
 from xenapi_core.population.identity import identity, mac
 from xenapi_core.population.machines import make_control_domains, make_templates, make_vms
 from xenapi_core.population.networks import make_networks
+from xenapi_core.population.others import make_others
 from xenapi_core.population.storage import count_images, make_storage
 from xenapi_core.scenario import Scenario
 
@@ -35,6 +36,7 @@ def _make(making: Making) -> None:
     make_control_domains(making)
     make_templates(making)
     make_vms(making)
+    make_others(making)
     make_devices(making)
     for metrics, free in zip(making.metrics, making.free, strict=True):
         making.change.update(metrics, memory_free=free)
