@@ -232,15 +232,18 @@ ERRORS: dict[str, ErrorCode] = {
     "VBD_NOT_REMOVABLE_MEDIA": ErrorCode(("vbd",), "The medium of {vbd} cannot be changed: it is not a CD drive."),
     "VBD_NOT_UNPLUGGABLE": ErrorCode(("vbd",), "The device {vbd} cannot be taken away while its VM runs."),
     "VDI_CBT_ENABLED": ErrorCode(("vdi",), "Changed blocks of the image {vdi} are tracked: turn that off first."),
+    "VDI_COPY_FAILED": ErrorCode((), "The image could not be copied."),
     "VDI_INCOMPATIBLE_TYPE": ErrorCode(
         ("vdi", "type"), "This is not possible with the image {vdi}, which is of the type {type}."
     ),
     "VDI_IN_USE": ErrorCode(("vdi", "operation"), "The image {vdi} is in use: {operation} is not possible."),
+    "VDI_IO_ERROR": ErrorCode(("message",), "The image cannot be read or written: {message}."),
     "VDI_IS_A_PHYSICAL_DEVICE": ErrorCode(("vdi",), "The image {vdi} is a physical device of a host."),
     "VDI_LOCATION_MISSING": ErrorCode(("sr", "location"), "The storage {sr} has no image at {location}."),
     "VDI_MISSING": ErrorCode(
         ("sr", "vdi"), "The image {vdi} was not found in the storage {sr} when that was last scanned."
     ),
+    "VDI_NEEDS_VM_FOR_MIGRATE": ErrorCode(("vdi",), "The image {vdi} belongs to no VM: copy it instead."),
     "VDI_NOT_MANAGED": ErrorCode(("vdi",), "The image {vdi} is not managed by the storage's back end."),
     "VDI_NO_CBT_METADATA": ErrorCode(("vdi",), "Nothing is known of changed blocks of the image {vdi}."),
     "VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION": ErrorCode(
