@@ -150,7 +150,7 @@ async def test_disks_that_cannot_be_read(pool: Any, text: str) -> None:
 
 
 async def test_snapshots_form_a_tree(pool: Any) -> None:
-    vm = pool.vm("Running")
+    vm = pool.vms("Running")[1].ref
     first = await pool.do("VM.snapshot", vm, "first")
     second = await pool.do("VM.snapshot", vm, "second")
     assert pool.record(vm)["snapshots"] == (first, second)

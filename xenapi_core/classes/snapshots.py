@@ -95,7 +95,7 @@ def keep(change: Change, vm: Record, name: str, disks: Disks, images: dict[str, 
         snapshot_of=vm.ref,
         snapshot_time=datetime.now(UTC),
         snapshot_info={"power-state-at-snapshot": vm["power_state"], "disk-snapshot-type": "crash_consistent"},
-        snapshot_metadata=_text(vm),
+        snapshot_metadata=text(vm),
         parent=vm["parent"],
         generation_id=vm["generation_id"],
     )
@@ -103,7 +103,7 @@ def keep(change: Change, vm: Record, name: str, disks: Disks, images: dict[str, 
     return made
 
 
-def _text(vm: Record) -> str:
+def text(vm: Record) -> str:
     """Return a VM's configuration as text."""
     fields = vm.shape.fields
     return json.dumps({name: fields[name].type.dump(value) for name, value in configuration(vm).items()})

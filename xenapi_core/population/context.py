@@ -40,7 +40,7 @@ class Making:
         self.allocated = [0, 0]
         """Virtual and physical size of the images in the default repository (bytes)."""
 
-    def create(self, cls: str, path: str, **values: Any) -> str:
+    def create(self, cls: str, path: str, /, **values: Any) -> str:
         """Make the object with a path and return its reference."""
         uuid, ref = identity(self.scenario.seed, path)
         return self.change.create(cls, {"uuid": uuid, **values}, ref)

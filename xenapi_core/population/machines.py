@@ -7,16 +7,23 @@ from itertools import cycle, islice
 from typing import Any
 
 from xenapi_core.classes import placement, power
+from xenapi_core.classes.cloning import DISKS
 from xenapi_core.hypervisors.description import describe
 from xenapi_core.hypervisors.interface import Domain
 from xenapi_core.hypervisors.simulated import guest_of
 from xenapi_core.population.context import GIB, MIB, Making
+from xenapi_core.population.groups import make_groups
 from xenapi_core.population.identity import identity, mac
+from xenapi_core.population.snapshots import make_snapshots
 from xenapi_core.population.storage import make_image
 from xenapi_core.scenario import Template
 
 THIN = 4
 """A disk takes one part in so many of its size when the pool is made."""
+
+
+PROVISION = f'<provision><disk device="0" size="{8 * GIB}" sr="" bootable="true" type="system"/></provision>'
+"""The disks of a VM that is made from a template."""
 
 
 def make_control_domains(making: Making) -> None:
@@ -28,7 +35,8 @@ def make_control_domains(making: Making) -> None:
 def make_templates(making: Making) -> None:
     """Make the templates."""
     for template in making.scenario.templates:
-        _make_vm(making, f"template/{template.name}", template.name, template, is_a_template=True)
+        made = _make_vm(making, f"template/{template.name}", template.name, template, is_a_template=True)
+        making.change.update(made, other_config={DISKS: PROVISION})
 
 
 def _make_control_domain(making: Making, number: int, host: str) -> None:
@@ -75,9 +83,11 @@ def make_vms(making: Making) -> None:
     """Make the VMs, each from the next of the templates and in the next of the states."""
     vms = making.scenario.vms
     states = [*islice(cycle(vms.states), vms.count - 1), "Halted"]
-    made = []
+    made: list[str] = []
     for number, template in zip(range(vms.count), cycle(making.scenario.templates), strict=False):
         path = f"vm/{number}"
+        if number == vms.count - 1 and number:  # the last VM is to be the last object of its class
+            make_snapshots(making, "vm/0", made[0])
         made.append(_make_vm(making, path, vms.name.format(number=number + 1), template))
         _make_devices(making, path, made[-1], number, template)
     running = 0
@@ -87,6 +97,7 @@ def make_vms(making: Making) -> None:
             running += 1
         elif state == "Suspended":
             _suspend(making, f"vm/{number}", vm)
+    make_groups(making, made)
 
 
 def _make_vm(making: Making, path: str, name: str, template: Template, *, is_a_template: bool = False) -> str:
