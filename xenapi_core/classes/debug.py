@@ -5,7 +5,7 @@ from __future__ import annotations
 from xenapi_core.datamodel import POOL_ADMIN, READ_ONLY, RO, Call, XenApiError, XenClass, field, message
 
 
-class debug(XenClass, role=POOL_ADMIN, creatable=True, destroyable=True, persistent=False):
+class debug(XenClass, role=POOL_ADMIN, creatable=True, destroyable=True):
     """An object to be tried: it holds nothing and does nothing."""
 
     uuid: str = field(RO, doc="unique identifier of the object")
