@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping
 from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import structlog
@@ -45,13 +46,15 @@ class Supervisor:
 
     def start(self) -> None:
         """Settle what the last run of the server left unfinished, and begin to watch."""
+        self._unmark_all()
         for vm in list(self._store.records("VM")):
             if not vm["is_control_domain"]:
                 self._settle(vm)
         for host, hypervisor in self._hypervisors.items():
             hypervisor.watch(partial(self._stopped, host))
-        for vm in [vm.ref for vm in self._store.records("VM") if _starts_by_itself(self._store, vm)]:
-            self._work(self._power_on(vm))
+        for vm in list(self._store.records("VM")):
+            if _starts_by_itself(self._store, vm):
+                self._work(self._power_on(vm.ref))
 
     async def stop(self) -> None:
         """Wait until all that guests have caused is done."""
@@ -59,6 +62,14 @@ class Supervisor:
             await asyncio.wait(self._at_work)
 
     # When the server starts
+
+    def _unmark_all(self) -> None:
+        """Forget the operations on hosts and virtual NICs that the last run began: their effects are one step each."""
+        records = (record for cls in ("host", "VIF") for record in self._store.records(cls))
+        busy = [record.ref for record in records if record["current_operations"]]
+        with self._store.write() as change:
+            for ref in busy:
+                change.update(ref, current_operations={})
 
     def _settle(self, vm: Record) -> None:
         host, domain = self._find(vm)
@@ -96,7 +107,6 @@ class Supervisor:
         with self._store.write() as change:
             change.update(ref, current_operations={})
             power.up(change, ref, host, domain)
-        power.sample(self._store, ref, domain)
         _log.info("vm_powered_on", vm=vm["uuid"])
 
     # When a guest stops by itself
@@ -178,7 +188,12 @@ def _keep_dump(change: Change, vm: Record, image: str) -> None:
     repository = next((sr for sr in choices if change.get(sr) is not None), None)
     if repository is None:
         raise XenApiError("DEFAULT_SR_NOT_FOUND", pool["default_SR"])
-    values = {"uuid": image, "location": image, "type": "crashdump", "name_label": f"Crash of {vm['name_label']}"}
+    values: dict[str, Any] = {
+        "uuid": image,
+        "location": image,
+        "type": "crashdump",
+        "name_label": f"Crash of {vm['name_label']}",
+    }
     made = allocate(change, repository, vm["memory_target"], **values)
     change.create("crashdump", {"VM": vm.ref, "VDI": made})
 

@@ -217,13 +217,13 @@ class VM(
     attached_PCIs: list[PCIRef] = field(RO, doc="PCI devices given to it")
     PCI_bus: str = field(RW, default="", doc="PCI devices given to it, as text")
     DPCIs: list[DPCIRef] = reverse("DPCI", "VM", doc="PCI devices given to it (Xen-API 1.0)")
-    DSCSIs: list[DSCSIRef] = field(RO, doc="SCSI devices given to it (Xen-API 1.0)")
-    DSCSI_HBAs: list[DSCSIHBARef] = field(RO, doc="SCSI host bus adapters given to it (Xen-API 1.0)")
+    DSCSIs: list[DSCSIRef] = reverse("DSCSI", "VM", doc="SCSI devices given to it (Xen-API 1.0)")
+    DSCSI_HBAs: list[DSCSIHBARef] = reverse("DSCSI_HBA", "VM", doc="SCSI host bus adapters given to it (Xen-API 1.0)")
 
     # What is measured
     metrics: VMMetricsRef = field(RO, doc="what is measured of it")
     guest_metrics: VMGuestMetricsRef = field(RO, doc="what its guest tells; null without a running agent")
-    crash_dumps: list[CrashdumpRef] = field(RO, doc="dumps of its crashes")
+    crash_dumps: list[CrashdumpRef] = reverse("crashdump", "VM", doc="dumps of its crashes")
 
     # Suspending
     suspend_VDI: VDIRef = field(STATIC, default=NULL, doc="the image that holds its memory while it is suspended")
