@@ -19,6 +19,7 @@ from xenapi_core.access.sessions import AUTHENTICATIONS, LOCAL, NONE, PEER, Sess
 from xenapi_core.classes import message, role
 from xenapi_core.classes.data_sources import Recorder
 from xenapi_core.classes.event import Registrations
+from xenapi_core.classes.host_failure import HostFailures
 from xenapi_core.classes.sampling import Sampler
 from xenapi_core.classes.supervision import Supervisor
 from xenapi_core.classes.task import Tasks
@@ -108,6 +109,9 @@ class XenApiServer:
         supervisor = Supervisor(store, fleet)
         supervisor.start()
         stack.push_async_callback(_stop_supervisor, supervisor)
+        failures = HostFailures(store, fleet)
+        failures.start()
+        stack.callback(failures.stop)
 
         sampler = Sampler(store, fleet)
         store.measure = sampler.samples

@@ -200,10 +200,20 @@ MakeApi = Callable[..., Api]
 
 
 @pytest.fixture
-def api(pool: SimulatedPool) -> Api:
-    """The API on the pool of the built-in scenario; VMs can be started."""
-    served = Api(pool.store)
-    served.services[HypervisorOf] = HypervisorOf(pool.fleet.__getitem__)
-    served.services[Sampler] = pool.sampler
-    served.services[Recorder] = pool.recorder
-    return served
+def make_api() -> MakeApi:
+    """Serve the API on a pool; VMs can be started."""
+
+    def make(pool: SimulatedPool) -> Api:
+        served = Api(pool.store)
+        served.services[HypervisorOf] = HypervisorOf(pool.fleet.__getitem__)
+        served.services[Sampler] = pool.sampler
+        served.services[Recorder] = pool.recorder
+        return served
+
+    return make
+
+
+@pytest.fixture
+def api(pool: SimulatedPool, make_api: MakeApi) -> Api:
+    """The API on the pool of the built-in scenario."""
+    return make_api(pool)
