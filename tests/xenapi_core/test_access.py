@@ -160,3 +160,10 @@ async def test_who_may_not_read_a_class_gets_none_of_its_events(guarded):
     guarded.session = administrator
     await guarded.do("secret.set_value", secret, "other")
     assert (await guarded.do("secret.get_record", secret))["value"] == "other"
+
+
+async def test_a_task_tells_its_session_to_that_session_alone(guarded):
+    task = await guarded.do("task.create", "label", "")
+    assert await guarded.do("task.get_session", task) == guarded.session
+    await guarded.login("admin", "pw")
+    assert await guarded.do("task.get_session", task) == "OpaqueRef:NULL"

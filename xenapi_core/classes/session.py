@@ -68,7 +68,7 @@ async def _begin(call: Call, name: str, password: str, originator: str = "") -> 
     return begun
 
 
-class session(XenClass, stored=False, events=False, read=_record):
+class session(XenClass, stored=False, events=False, read=_record, removed=("create_from_db_file",)):
     """A session. Its reference is a secret, so it is in no record and no event, and only itself can ask about it."""
 
     uuid: str = field(RO, doc="unique identifier of the session")

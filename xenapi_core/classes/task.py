@@ -30,7 +30,7 @@ from xenapi_core.datamodel import (
     message,
     reverse,
 )
-from xenapi_core.datamodel.refs import HostRef, TaskRef
+from xenapi_core.datamodel.refs import HostRef, SessionRef, TaskRef
 from xenapi_core.datamodel.types import Reference, Type
 
 log = structlog.get_logger(__name__)
@@ -107,7 +107,12 @@ class task(XenClass, persistent=False, operations=TaskOperations()):
     @message(role=READ_ONLY)
     def create(call: Call, label: str, description: str) -> TaskRef:
         """Create a task, whose progress and outcome the client itself tells. Returns its reference."""
-        return call.service(Tasks).create(call.user, label, description)
+        return call.service(Tasks).create(call.user, label, description, session=call.session)
+
+    @message(role=READ_ONLY)
+    def get_session(call: Call, self: TaskRef) -> SessionRef:
+        """Get the session in which a task was begun, if it is this one: others are secret."""
+        return call.session if call.service(Tasks).session(self) == call.session else NULL
 
     @message(role=READ_ONLY, errors=("OPERATION_NOT_ALLOWED", "RBAC_PERMISSION_DENIED"))
     def cancel(call: Call, task: TaskRef) -> None:
@@ -172,10 +177,18 @@ class Tasks:
         self._store = store
         self._text = text
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._owners: dict[str, str] = {}
+        self._owners: dict[str, tuple[str, str]] = {}
+        """The name of the user and the session that began each task."""
 
     def create(
-        self, user: Caller, label: str, description: str = "", kind: str = "", *, cancellable: bool = True
+        self,
+        user: Caller,
+        label: str,
+        description: str = "",
+        kind: str = "",
+        *,
+        session: str = "",
+        cancellable: bool = True,
     ) -> str:
         """Make a pending task and return its reference."""
         host = next((pool["master"] for pool in self._store.records("pool")), NULL)
@@ -189,19 +202,26 @@ class Tasks:
         }
         with self._store.write() as change:
             ref = change.create("task", values)
-        self._owners[ref] = user.name
+        self._owners[ref] = user.name, session
         return ref
 
-    def begin(self, user: Caller, label: str, kind: Type, work: Work, *, cancellable: bool = True) -> str:
+    def begin(
+        self, user: Caller, label: str, kind: Type, work: Work, *, session: str = "", cancellable: bool = True
+    ) -> str:
         """Begin work as a task and return the task's reference. ``kind`` is the type of what the work returns."""
-        ref = self.create(user, label, kind=kind.cls if isinstance(kind, Reference) else "", cancellable=cancellable)
+        of = kind.cls if isinstance(kind, Reference) else ""
+        ref = self.create(user, label, kind=of, session=session, cancellable=cancellable)
         running = self._running[ref] = asyncio.create_task(self._run(ref, kind, work), name=label)
         running.add_done_callback(lambda done: self._ended(ref, done))
         return ref
 
     def owner(self, ref: str) -> str:
         """Return the name of the user whose task it is."""
-        return self._owners.get(ref, "")
+        return self._owners.get(ref, ("", ""))[0]
+
+    def session(self, ref: str) -> str:
+        """Return the reference to the session in which a task was begun."""
+        return self._owners.get(ref, ("", ""))[1]
 
     async def _run(self, ref: str, kind: Type, work: Work) -> None:
         try:

@@ -144,8 +144,9 @@ class Dispatcher:
         async def work(handle: Handle) -> Any:
             return await _perform(message, self._for(handle, call.session, call.user, call.door), arguments)
 
-        label = f"{ASYNC}{message.method}"
-        ref = self._tasks.begin(call.user, label, message.result, work, cancellable=message.cancellable)
+        label, session = f"{ASYNC}{message.method}", call.session
+        cancellable = message.cancellable
+        ref = self._tasks.begin(call.user, label, message.result, work, session=session, cancellable=cancellable)
         return Answer(ref, Reference("task"))
 
     async def _to_the_end(self, outcome: Any) -> Any:
