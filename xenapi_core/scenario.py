@@ -58,6 +58,15 @@ class Cpu:
 
 
 @dataclass(frozen=True)
+class ScsiDisk:
+    """A table [[hosts.scsi]]: a disk of every host."""
+
+    vendor: str
+    model: str
+    revision: str
+
+
+@dataclass(frozen=True)
 class Hosts:
     """The table [hosts]: all hosts are alike."""
 
@@ -69,6 +78,7 @@ class Hosts:
     control_domain_memory_mib: int
     control_domain_vcpus: int
     cpu: Cpu
+    scsi: tuple[ScsiDisk, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,8 @@ class Image:
 
     name: str
     size_mib: int
+    tools: bool = False
+    """It holds the guest tools."""
 
 
 @dataclass(frozen=True)

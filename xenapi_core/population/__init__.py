@@ -7,6 +7,7 @@ seed alone, so the same scenario gives the same pool, and a VM more changes noth
 from __future__ import annotations
 
 from xenapi_core.datamodel import Store
+from xenapi_core.population.attachments import make_attachments
 from xenapi_core.population.context import Making
 from xenapi_core.population.devices import make_devices
 from xenapi_core.population.hosts import cpu_info, make_hosts
@@ -38,6 +39,7 @@ def _make(making: Making) -> None:
     make_vms(making)
     make_others(making)
     make_devices(making)
+    make_attachments(making)
     for metrics, free in zip(making.metrics, making.free, strict=True):
         making.change.update(metrics, memory_free=free)
     count_images(making)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from xenapi_core.classes import sm
+from xenapi_core.classes.drivers import DRIVERS
 from xenapi_core.population.context import GIB, MIB, Making, grown
 from xenapi_core.population.identity import identity
 from xenapi_core.scenario import Storage
 
 
 def make_storage(making: Making) -> None:
-    """Make the repositories with their images, and what attaches hosts to them."""
+    """Make the storage managers, the repositories with their images, and what attaches hosts to them."""
+    for driver in DRIVERS.values():
+        making.create("SM", f"driver/{driver.name}", **sm.fields_of(driver))
     for number, storage in enumerate(making.scenario.storage):
         _make_storage(making, number, storage)
 
