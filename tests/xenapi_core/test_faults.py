@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,7 @@ from xenapi_core.classes.host_failure import HostFailures
 from xenapi_core.datamodel import NULL, XenApiError
 from xenapi_core.hypervisors.simulated import Timings
 from xenapi_core.hypervisors.simulation.faults import FAULTS, asked
+from xenapi_core.scenario import Cpu, Hosts, Image, Network, Pool, Scenario, ScsiDisk, Storage, Template, Vms
 
 
 async def settled(pool) -> None:
@@ -161,3 +165,14 @@ async def test_progress_is_told_step_by_step(make_pool, make_api, message):
     assert pool.record(task)["status"] == "success"
     assert steps == sorted(steps)
     assert len(steps) > 10
+
+
+# What is told of it
+
+
+def test_the_page_about_the_simulation_names_every_key():
+    page = (Path(__file__).parents[2] / "docs" / "simulation.md").read_text()
+    words = set(re.findall(r"`([\w:]+)`", page))
+    tables = (Scenario, Pool, Hosts, Cpu, ScsiDisk, Network, Storage, Image, Template, Vms)
+    keys = {item.name for table in tables for item in fields(table)} - {item.name for item in fields(Scenario)}
+    assert (keys | {item.name for item in fields(Timings)} | set(FAULTS)) - words - {"cpu", "scsi"} == set()
