@@ -158,7 +158,7 @@ async def test_a_crash_is_dumped(pool: Any) -> None:
     domid = pool.record(vm)["domid"]
     pool.hypervisor(vm).guest_stops(pool.record(vm)["uuid"], Stop.crash)
     await pool.supervisor.stop()
-    (dump,) = pool.record(vm)["crash_dumps"]
+    dump = pool.record(vm)["crash_dumps"][-1]
     assert pool.record(pool.record(dump)["VDI"])["type"] == "crashdump"
     assert pool.record(vm)["power_state"] == "Running"
     assert pool.record(vm)["domid"] != domid
@@ -172,3 +172,16 @@ async def test_vms_start_with_the_server(pool: Any) -> None:
     await supervisor.stop()
     assert pool.record(vm)["power_state"] == "Running"
     assert not pool.record(vm)["current_operations"]
+
+
+async def test_a_vm_on_a_cpu_pool(pool: Any) -> None:
+    vm = pool.vm("Running")
+    host = pool.record(vm)["resident_on"]
+    cpus = next(each for each in pool.store.records("cpu_pool") if each["resident_on"] == host)
+    await pool.do("VM.cpu_pool_migrate", vm, cpus.ref)
+    assert await pool.do("VM.get_cpu_pool", vm) == [cpus.ref]
+    await pool.do("VM.set_pool_name", vm, cpus["name_label"])
+    await pool.do("VM.hard_shutdown", vm)
+    assert await pool.do("VM.get_cpu_pool", vm) == []
+    assert await refused(pool.do("VM.cpu_pool_migrate", vm, cpus.ref)) == "VM_BAD_POWER_STATE"
+    assert await refused(pool.do("VM.set_pool_name", vm, "none such")) == "INVALID_VALUE"

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from xenapi_core.classes import placement
+from xenapi_core.classes import cpu_pooling, placement
 from xenapi_core.classes.lifecycle import BUSY, RUNNING, VM_OPERATIONS, State, bad_power_state
 from xenapi_core.classes.vdi import allocate, discard
 from xenapi_core.datamodel import (
@@ -294,6 +294,7 @@ def up(change: Change, vm: str, host: str, domain: Domain) -> None:
 def down(change: Change, vm: str, state: State) -> None:
     """Write that a VM has no domain: it is halted or suspended."""
     record = change.record(vm)
+    cpu_pooling.leave(change, vm)
     placement.release(change, record)
     for device in _devices(record):
         change.update(device, currently_attached=False)
@@ -493,3 +494,4 @@ async def _take_over(call: Call, vm: str, hypervisor: Hypervisor, domain: Domain
         if record["power_state"] != State.Suspended:
             change.update(vm, last_booted_record=boot_record(record))
         up(change, vm, record["resident_on"] if host == NULL else host, domain)
+        cpu_pooling.join(change, vm)

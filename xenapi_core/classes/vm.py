@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, TypeAlias
 
-from xenapi_core.classes import placement, power, sizing
+from xenapi_core.classes import blob, placement, power, sizing
 from xenapi_core.classes.availability import Availability
 from xenapi_core.classes.booting import Booting
 from xenapi_core.classes.cloning import Cloning
+from xenapi_core.classes.cpu_pooling import CpuPooling
 from xenapi_core.classes.data_sources import VMDataSources
 from xenapi_core.classes.lifecycle import BUSY, VM_OPERATIONS, domain_type, vm_operations, vm_power_state
 from xenapi_core.classes.migration import Migration
@@ -119,6 +120,7 @@ class VM(
     Cloning,
     Snapshots,
     Availability,
+    CpuPooling,
     VMDataSources,
     XenClass,
     role=VM_ADMIN,
@@ -274,6 +276,7 @@ class VM(
     xenstore_data: dict[str, str] = field(
         RW, default={}, doc="entries put into the guest's part of xenstore when it starts"
     )
+    pool_name: str = field(RO, internal=True, doc="name of the CPU pool that it is meant for (Xen-API 1.0)")
     security_label: str = field(RO, doc="label of the access policy of Xen-API 1.0")
     tags: list[str] = field(RW, default=(), role=VM_OPERATOR, doc="words that users have tagged the object with")
     blobs: dict[str, BlobRef] = field(RO, doc="binary data kept with the object, by name")
@@ -342,6 +345,12 @@ class VM(
         """Return the services that a driver domain offers, with their addresses; only driver domains offer any."""
         VM_OPERATIONS.check(call.store, call.record(self, "VM"), "query_services")
         return {}
+
+    @message(role=VM_POWER_ADMIN, asynchronous=True)
+    def create_new_blob(call: Call, vm: VMRef, name: str, mime_type: str, public: bool = False) -> BlobRef:
+        """Make an empty blob that is kept with a VM under a name, and return its reference."""
+        with call.store.write() as change:
+            return blob.attach(change, vm, name, mime_type, public=public)
 
     @message(role=VM_ADMIN, asynchronous=True, errors=("SECURITY_ERROR",))
     def set_security_label(call: Call, self: VMRef, security_label: str, old_label: str) -> int:
