@@ -7,11 +7,23 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypedDict
+from typing import Annotated, Any
 
 from xenapi_core.classes.lifecycle import BUSY, VM_OPERATIONS, vm_operations
 from xenapi_core.classes.sampling import Sampler
-from xenapi_core.datamodel import POOL_OPERATOR, READ_ONLY, VM_ADMIN, Call, Record, XenApiError, message
+from xenapi_core.datamodel import (
+    POOL_OPERATOR,
+    READ_ONLY,
+    RO,
+    VM_ADMIN,
+    Call,
+    Record,
+    RecordOf,
+    XenApiError,
+    XenClass,
+    field,
+    message,
+)
 from xenapi_core.datamodel.refs import HostRef, SRRef, VMRef
 from xenapi_core.store import Store
 
@@ -24,20 +36,20 @@ UNBOUNDED = float(1 << 63)
 """The maximum of what has none: XML-RPC has no word for infinity."""
 
 
-class DataSource(TypedDict):
-    """A figure that is measured."""
+class data_source(XenClass, stored=False, events=False):
+    """A figure that is measured. Data sources are read of what they belong to, not kept."""
 
-    name_label: str
-    name_description: str
-    enabled: bool
-    """Whether it is being recorded."""
-    standard: bool
-    """Whether it is one of those that every server has."""
-    units: str
-    min: float
-    max: float
-    value: float
-    """What it is now."""
+    name_label: str = field(RO, default="", doc="name")
+    name_description: str = field(RO, default="", doc="what it tells")
+    enabled: bool = field(RO, doc="whether it is being recorded")
+    standard: bool = field(RO, doc="whether it is one of those that every server has")
+    units: str = field(RO, doc="unit of min, max and value")
+    min: float = field(RO, doc="the least that it can be")
+    max: float = field(RO, doc="the most that it can be; 2^63 if there is no limit")
+    value: float = field(RO, doc="what it is now")
+
+
+DataSourceRecord = Annotated[dict[str, Any], RecordOf("data_source")]
 
 
 @dataclass(frozen=True)
@@ -55,7 +67,7 @@ class VMDataSources:
     """The data sources of a VM."""
 
     @message(role=READ_ONLY)
-    def get_data_sources(call: Call, self: VMRef) -> list[DataSource]:
+    def get_data_sources(call: Call, self: VMRef) -> list[DataSourceRecord]:
         """Return all data sources of a VM with what they are now."""
         return _told(call, self)
 
@@ -82,7 +94,7 @@ class HostDataSources:
     """The data sources of a host."""
 
     @message(role=READ_ONLY)
-    def get_data_sources(call: Call, host: HostRef) -> list[DataSource]:
+    def get_data_sources(call: Call, host: HostRef) -> list[DataSourceRecord]:
         """Return all data sources of a host with what they are now."""
         return _told(call, host)
 
@@ -106,7 +118,7 @@ class SRDataSources:
     """The data sources of a repository."""
 
     @message(role=READ_ONLY)
-    def get_data_sources(call: Call, sr: SRRef) -> list[DataSource]:
+    def get_data_sources(call: Call, sr: SRRef) -> list[DataSourceRecord]:
         """Return all data sources of a repository with what they are now."""
         return _told(call, sr)
 
@@ -131,21 +143,15 @@ def _check(call: Call, vm: str) -> None:
     VM_OPERATIONS.check(call.store, call.record(vm, "VM"), vm_operations.data_source_op)
 
 
-def _told(call: Call, ref: str) -> list[DataSource]:
-    recorded = call.service(Recorder).recorded(ref)
-    return [
-        {
-            "name_label": source.name,
-            "name_description": source.description,
-            "enabled": source.name in recorded,
-            "standard": True,
-            "units": source.units,
-            "min": 0.0,
-            "max": source.most,
-            "value": source.read(),
-        }
-        for source in call.service(Recorder).sources(ref)
-    ]
+def _told(call: Call, ref: str) -> list[DataSourceRecord]:
+    recorder = call.service(Recorder)
+    recorded = recorder.recorded(ref)
+    return [_record(source, source.name in recorded) for source in recorder.sources(ref)]
+
+
+def _record(source: Source, enabled: bool) -> Any:
+    values = (source.name, source.description, enabled, True, source.units, 0.0, source.most, source.read())
+    return Record(data_source.definition, "", 0, values)
 
 
 def _named(call: Call, ref: str, name: str) -> Source:
@@ -260,9 +266,9 @@ class Recorder:
 
     def _transfers(self, device: Record, name: str, words: tuple[str, str]) -> Iterator[Source]:
         """Return the rates of a device; ``words`` name both directions."""
-        for word, field in zip(words, ("io_read_kbs", "io_write_kbs"), strict=True):
+        for word, name_of_rate in zip(words, ("io_read_kbs", "io_write_kbs"), strict=True):
             text = f"{DIRECTIONS[word]} by the device, per second"
-            yield Source(f"{name}_{word}", text, "B/s", UNBOUNDED, partial(self._sample, device, field, KIB))
+            yield Source(f"{name}_{word}", text, "B/s", UNBOUNDED, partial(self._sample, device, name_of_rate, KIB))
 
     def _sample(self, owner: Record, field: str, factor: float = 1.0) -> float:
         """Return a sampled field of an object's metrics; 0 if it has none."""

@@ -18,7 +18,7 @@ class ErrorCode:
 
 
 ERRORS: dict[str, ErrorCode] = {
-    "BOOTLOADER_FAILED": ErrorCode(("vm", "msg"), "The VM {vm} could not boot: {msg}"),
+    "BOOTLOADER_FAILED": ErrorCode(("vm", "msg"), "The VM {vm} could not boot ({msg})."),
     "BRIDGE_NAME_EXISTS": ErrorCode(("bridge",), "There is a network with the bridge {bridge} already."),
     "CANNOT_ADD_TUNNEL_TO_BOND_SLAVE": ErrorCode(
         ("PIF",), "The NIC {PIF} is a member of a bond: no tunnel can be made on it."
