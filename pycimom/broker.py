@@ -43,9 +43,12 @@ class Broker:
         self.repository = repository
         self._registrations: list[Registration] = []
         self._routes: dict[tuple[str, str], list[Provider]] = {}
+        self._make_fallback: Callable[[str], Provider] | None = None
+        self._fallbacks: dict[str, tuple[Provider, ...]] = {}
         self._writes: set[asyncio.Task[object]] = set()
         for each in registrations:
             self.register(each)
+        repository.guard(self._is_in_use)
 
     def register(self, registration: Registration) -> None:
         """Add a provider before start; a class may have several."""
@@ -53,6 +56,19 @@ class Broker:
         for namespace in registration.namespaces:
             for class_name in registration.provider.declarations:
                 self._routes.setdefault((namespace.lower(), class_name.lower()), []).append(registration.provider)
+
+    def fall_back(self, make: Callable[[str], Provider]) -> None:
+        """Make, for each namespace, a provider of all classes that no other provider serves there. Before start.
+
+        The one of a namespace that comes later is not started: there is nothing yet that it could have kept.
+        """
+        self._make_fallback = make
+        for namespace in self.repository.namespaces():
+            self._registrations += (Registration(each, ()) for each in self._fallback(namespace))
+
+    def is_served(self, namespace: str, class_name: str) -> bool:
+        """Whether a class has a provider of its own."""
+        return (namespace.lower(), class_name.lower()) in self._routes
 
     async def start(self) -> None:
         """Start all providers, in the order of their registration; if one fails, those before it are stopped."""
@@ -78,7 +94,8 @@ class Broker:
 
     def providers(self, namespace: str, class_name: str) -> Sequence[Provider]:
         """Return the providers of exactly this class."""
-        return self._routes.get((namespace.lower(), class_name.lower()), ())
+        found = self._routes.get((namespace.lower(), class_name.lower()))
+        return self._fallback(namespace) if found is None else found
 
     def read(self) -> Reading:
         """Begin a consistent read."""
@@ -137,6 +154,19 @@ class Broker:
                 each()
 
         return stop
+
+    def _fallback(self, namespace: str) -> Sequence[Provider]:
+        if self._make_fallback is None:
+            return ()
+        known = self._fallbacks.get(namespace.lower())
+        if known is None:
+            known = self._fallbacks[namespace.lower()] = (self._make_fallback(namespace),)
+        return known
+
+    def _is_in_use(self, namespace: str, class_name: str) -> bool:
+        """Whether a class has a provider of its own, or instances that are kept here."""
+        kept = (each.view().instances(class_name) for each in self._fallbacks.get(namespace.lower(), ()))
+        return self.is_served(namespace, class_name) or any(kept)
 
     def _holder(self, namespace: str, name: InstanceName) -> Provider:
         providers = self.providers(namespace, name.class_name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -21,14 +22,18 @@ from pycimom.http_binding import CimXmlHandler
 from pycimom.indications.delivery import DeliverySettings
 from pycimom.indications.destinations import DestinationPolicy
 from pycimom.indications.service import IndicationService, IndicationSettings
+from pycimom.instance_store import InstanceStore
 from pycimom.interop import InteropProvider, ServerIdentity
 from pycimom.intrinsic import Services
-from pycimom.repository import Repository
+from pycimom.repository import NamespaceClasses, Repository
 from pycimom.repository_cache import INTEROP_NAMESPACE
 from pycimom.schema_operations import SchemaOperations
-from pycimom.static import InstanceStore
+from pycimom.static import UnservedInstances
 
 __all__ = ["CimServer", "Registration", "Settings"]
+
+STORE = "instances.sqlite"
+"""The file in the state folder that keeps what clients created."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,7 +48,8 @@ class Settings:
     """The name of this server, in instance paths and as the system of its own services."""
     version: str = "0.1.0"
     state: Path | None = None
-    """The folder for subscriptions, made if needed; without it clients can make none."""
+    """The folder, made if needed, of what clients create beside the providers: subscriptions, static instances, classes
+    and namespaces. Without it they can create no instances, and classes are gone with the server."""
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     destinations: DestinationPolicy = field(default_factory=DestinationPolicy)
     realm: str = "pycimom"
@@ -62,7 +68,7 @@ class CimServer:
 
     def __init__(self, settings: Settings, registrations: Sequence[Registration], authenticator: Authenticator) -> None:
         self.broker = Broker(settings.repository, registrations)
-        self._store: InstanceStore | None = None
+        self._store = _open_store(settings)
         self._register_own(settings)
         writer = Writer(settings.repository)
         fragments = Fragments(writer, settings.host, settings.fragment_budget)
@@ -77,13 +83,13 @@ class CimServer:
     def _register_own(self, settings: Settings) -> None:
         """Register what the server itself provides, if the repository has a namespace for it."""
         repository = settings.repository
+        if self._store is not None:
+            self.broker.fall_back(partial(_keep_unserved, self.broker, self._store))
         if INTEROP_NAMESPACE not in repository.namespaces():
             return
         identity = ServerIdentity(settings.host, settings.version, INTEROP_NAMESPACE)
         self.broker.register(Registration(InteropProvider(repository, identity), (INTEROP_NAMESPACE,)))
-        if settings.state is not None:
-            settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._store = InstanceStore(settings.state / "instances.sqlite")
+        if self._store is not None:
             indications = IndicationService(
                 repository,
                 self._store,
@@ -116,3 +122,18 @@ class CimServer:
         await self.broker.stop(grace)
         if self._store is not None:
             self._store.close()
+
+
+def _open_store(settings: Settings) -> InstanceStore | None:
+    """Open what the state folder keeps, and bring the classes and namespaces to where the last run left them."""
+    if settings.state is None:
+        return None
+    settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    store = InstanceStore(settings.state / STORE)
+    store.restore(settings.repository)
+    return store
+
+
+def _keep_unserved(broker: Broker, store: InstanceStore, namespace: str) -> UnservedInstances:
+    classes = NamespaceClasses(broker.repository, namespace)
+    return UnservedInstances(classes, store, partial(broker.is_served, namespace))

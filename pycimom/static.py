@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
+from functools import cached_property
 from typing import Any
+
+from immutables import Map
 
 from cim_provider import (
     CimError,
     ClassDeclaration,
     Context,
+    Indication,
     Instance,
     InstanceName,
     KeyValue,
@@ -25,101 +26,35 @@ from cim_provider import (
     Status,
     Value,
 )
+from pycimom.instance_store import InstanceStore, Origin
 from pycimom.repository import CimClass, NamespaceClasses
-
-_FORMAT = 1
-_SCHEMA = """
-create table instance (
-    namespace text not null,
-    identity text not null,
-    body text not null,
-    owner text not null,
-    peer text,
-    primary key (namespace, identity)
-) without rowid
-"""
 
 
 @dataclass(frozen=True)
-class Origin:
-    """Who created an instance, and from which IP address (None: through a unix socket)."""
+class _Members:
+    """The instances of one class, with a number that says who came first."""
 
-    owner: str
-    peer: str | None = None
+    rows: Map[Any, tuple[int, Instance]] = field(default_factory=Map)
 
-
-class StoreError(Exception):
-    """A file of instances cannot be used; the text is a sentence that names the file and says why."""
-
-
-class InstanceStore:
-    """Instances by namespace in one SQLite file (WAL, mode 0600). Its methods block; call them in a thread."""
-
-    def __init__(self, path: Path) -> None:
-        """Open or create the file and its folder; OSError or StoreError if that fails or a newer version wrote it."""
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
-            self._prepare(path)
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise StoreError(f"{path} is not a usable file of instances ({error}).") from error
-        except StoreError:
-            self._connection.close()
-            raise
-
-    def _prepare(self, path: Path) -> None:
-        self._connection.execute("pragma journal_mode = wal")
-        self._connection.execute("pragma synchronous = full")
-        version = self._connection.execute("pragma user_version").fetchone()[0]
-        if version > _FORMAT:
-            raise StoreError(f"{path} was written by a newer version of this program (format {version}).")
-        if version == 0:
-            self._connection.executescript(f"begin; {_SCHEMA}; pragma user_version = {_FORMAT}; commit")
-
-    def load(self, namespace: str) -> list[tuple[Instance, Origin]]:
-        """Return all instances of a namespace with their origins."""
-        rows = self._connection.execute(
-            "select body, owner, peer from instance where namespace = ? order by identity", (namespace.lower(),)
-        )
-        return [(_instance(json.loads(body)), Origin(owner, peer)) for body, owner, peer in rows]
-
-    def put(self, namespace: str, instance: Instance, origin: Origin) -> None:
-        """Keep an instance, in place of the one that had its name; it is on disk when this returns."""
-        if instance.name is None:
-            raise ValueError("only instances with a name can be kept")
-        self._connection.execute(
-            "insert or replace into instance values (?, ?, ?, ?, ?)",
-            (namespace.lower(), _key(instance.name), json.dumps(_plain(instance)), origin.owner, origin.peer),
-        )
-
-    def delete(self, namespace: str, names: Sequence[InstanceName]) -> None:
-        """Forget instances, all or none."""
-        rows = [(namespace.lower(), _key(name)) for name in names]
-        self._connection.execute("begin")
-        with self._connection:
-            self._connection.executemany("delete from instance where namespace = ? and identity = ?", rows)
-
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
+    @cached_property
+    def sequence(self) -> tuple[Instance, ...]:
+        """The instances in order; made when somebody first reads them, and kept as long as none changes."""
+        return tuple(instance for _, instance in sorted(self.rows.values(), key=lambda row: row[0]))
 
 
 @dataclass(frozen=True)
 class StaticView:
-    """Instances in memory, as cim_provider.View wants them."""
+    """Instances in memory, as cim_provider.View wants them.
 
-    classes: Mapping[str, tuple[Instance, ...]] = field(default_factory=dict)
+    Views never change. A new one shares with the old one all but the path to what did, so a write costs the same
+    however many instances there are.
+    """
+
+    _classes: Map[str, _Members] = field(default_factory=Map)
     """By class in lower case."""
-    _by_identity: dict[Any, Instance] = field(default_factory=dict, init=False)
-    _ends: dict[str, dict[Any, list[tuple[str, Instance]]]] = field(default_factory=dict, init=False)
-
-    def __post_init__(self) -> None:
-        for instances in self.classes.values():
-            for each in instances:
-                if each.name is not None:
-                    self._by_identity[each.name.identity] = each
+    _ends: Map[tuple[str, Any], Map[Any, tuple[int, Instance]]] = field(default_factory=Map)
+    """The association instances that have a name at some end, by association in lower case and that name."""
+    _next: int = 0
 
     @classmethod
     def of(cls, instances: Sequence[Instance]) -> StaticView:
@@ -128,43 +63,95 @@ class StaticView:
 
     def instances(self, class_name: str) -> Sequence[Instance]:
         """Return the instances of exactly this class."""
-        return self.classes.get(class_name.lower(), ())
+        members = self._classes.get(class_name.lower())
+        return members.sequence if members is not None else ()
 
     def instance(self, name: InstanceName) -> Instance | None:
         """Return the instance with this name."""
-        return self._by_identity.get(name.identity)
+        members = self._classes.get(name.class_name.lower())
+        row = members.rows.get(name.identity) if members is not None else None
+        return row[1] if row is not None else None
 
     def references(self, association: str, name: InstanceName, role: str | None = None) -> Sequence[Instance]:
         """Return the instances of an association that have ``name`` at an end."""
-        key = association.lower()
-        ends = self._ends.get(key)
-        if ends is None:
-            ends = {}
-            for each in self.instances(key):
-                for end, value in each.properties.items():
-                    if isinstance(value, InstanceName):
-                        ends.setdefault(value.identity, []).append((end.lower(), each))
-            self._ends[key] = ends
-        wanted = role.lower() if role else None
-        found = (each for end, each in ends.get(name.identity, ()) if wanted in (None, end))
-        return list(dict.fromkeys(found))
+        rows = self._ends.get((association.lower(), name.identity))
+        if rows is None:
+            return ()
+        found = (instance for _, instance in sorted(rows.values(), key=lambda row: row[0]))
+        return [each for each in found if role is None or _refers(each.get(role), name)]
 
     def replaced(self, put: Sequence[Instance], gone: Collection[InstanceName] = ()) -> StaticView:
         """Return a view with instances added or replaced and others gone; untouched classes keep their sequences."""
-        changed: dict[str, dict[Any, Instance]] = {}
-
-        def members(class_name: str) -> dict[Any, Instance]:
-            key = class_name.lower()
-            if key not in changed:
-                changed[key] = {each.name.identity: each for each in self.instances(key) if each.name is not None}
-            return changed[key]
-
+        change = _Change(self._classes, self._ends, self._next)
         for name in gone:
-            members(name.class_name).pop(name.identity, None)
+            change.remove(name)
         for each in put:
-            if each.name is not None:
-                members(each.class_name)[each.name.identity] = each
-        return StaticView({**self.classes, **{key: tuple(each.values()) for key, each in changed.items()}})
+            change.put(each)
+        return StaticView(*change.finish())
+
+
+class _Change:
+    """A new view under work."""
+
+    def __init__(
+        self,
+        classes: Map[str, _Members],
+        ends: Map[tuple[str, Any], Map[Any, tuple[int, Instance]]],
+        next_number: int,
+    ) -> None:
+        self._before = classes
+        self._classes: dict[str, Any] = {}
+        self._ends = ends.mutate()
+        self._next = next_number
+
+    def put(self, instance: Instance) -> None:
+        if instance.name is None:
+            return
+        rows = self._rows(instance.name.class_name)
+        identity = instance.name.identity
+        previous = rows.get(identity)
+        if previous is not None:
+            self._unlink(identity, previous[1])
+        row = (self._next if previous is None else previous[0], instance)
+        self._next += previous is None
+        rows[identity] = row
+        for key in _end_keys(instance):
+            self._ends[key] = self._ends.get(key, Map()).set(identity, row)
+
+    def remove(self, name: InstanceName) -> None:
+        row = self._rows(name.class_name).pop(name.identity, None)
+        if row is not None:
+            self._unlink(name.identity, row[1])
+
+    def finish(
+        self,
+    ) -> tuple[Map[str, _Members], Map[tuple[str, Any], Map[Any, tuple[int, Instance]]], int]:
+        changed = {key: _Members(rows.finish()) for key, rows in self._classes.items()}
+        return self._before.update(changed), self._ends.finish(), self._next
+
+    def _rows(self, class_name: str) -> Any:
+        key = class_name.lower()
+        if key not in self._classes:
+            self._classes[key] = self._before.get(key, _Members()).rows.mutate()
+        return self._classes[key]
+
+    def _unlink(self, identity: Any, instance: Instance) -> None:
+        for key in _end_keys(instance):
+            left = self._ends[key].delete(identity)
+            if left:
+                self._ends[key] = left
+            else:
+                del self._ends[key]
+
+
+def _end_keys(association: Instance) -> set[tuple[str, Any]]:
+    """Return under what an association instance is found."""
+    key = association.class_name.lower()
+    return {(key, value.identity) for value in association.properties.values() if isinstance(value, InstanceName)}
+
+
+def _refers(value: Value, name: InstanceName) -> bool:
+    return isinstance(value, InstanceName) and value.identity == name.identity
 
 
 class StaticProvider(Provider):
@@ -196,11 +183,13 @@ class StaticProvider(Provider):
     async def start(self) -> None:
         """Read what was kept."""
         kept = await asyncio.to_thread(self._store.load, self._classes.namespace)
-        mine = {name.lower() for name in self._declarations}
-        for instance, origin in kept:
-            if instance.name is not None and instance.class_name.lower() in mine:
-                self._origins[instance.name.identity] = origin
-        self._view = self._view.replaced([each for each, _ in kept if each.class_name.lower() in mine])
+        mine = [(each, origin) for each, origin in kept if self._is_mine(each.class_name)]
+        self._origins.update((each.name.identity, origin) for each, origin in mine if each.name is not None)
+        self._view = self._view.replaced([each for each, _ in mine])
+
+    def _is_mine(self, class_name: str) -> bool:
+        """Whether the instances of a class are kept here."""
+        return any(class_name.lower() == name.lower() for name in self._declarations)
 
     def view(self) -> StaticView:
         """Return the newest view."""
@@ -297,6 +286,39 @@ class StaticProvider(Provider):
         self._view = self._view.replaced([], names)
 
 
+class UnservedInstances(StaticProvider):
+    """Keeps the instances of every class of a namespace that has no provider."""
+
+    def __init__(self, classes: NamespaceClasses, store: InstanceStore, is_served: Callable[[str], bool]) -> None:
+        """``is_served`` says whether a class, by name, has a provider."""
+        super().__init__(classes, (), store)
+        self._is_served = is_served
+
+    async def create_instance(self, context: Context, instance: Instance) -> InstanceName:
+        """Keep a new instance; NOT_SUPPORTED for an indication, which nobody keeps."""
+        if self._classes.get(instance.class_name).is_indication:
+            raise CimError(Status.NOT_SUPPORTED, f"{instance.class_name} is an indication; it has no instances.")
+        return await super().create_instance(context, instance)
+
+    def watch(self, classes: Collection[str], sink: Callable[[Indication], None]) -> Callable[[], None]:
+        """Take any sink: a class without provider raises no indications."""
+        return lambda: None
+
+    async def start(self) -> None:
+        """Read what was kept, after the classes that it needs have been compiled."""
+        repository, namespace = self._classes.repository, self._classes.namespace
+        for class_name in await asyncio.to_thread(self._store.classes, namespace):
+            if repository.is_pending(namespace, class_name):
+                await asyncio.to_thread(repository.ensure, namespace, class_name)
+        await super().start()
+
+    def _is_mine(self, class_name: str) -> bool:
+        try:
+            return not self._is_served(self._classes.get(class_name).name)
+        except CimError:
+            return False
+
+
 def declare(cim_class: CimClass) -> ClassDeclaration:
     """Return the declaration, for the provider interface, of a class of the repository."""
     return ClassDeclaration(
@@ -339,48 +361,3 @@ def _same(one: Value, other: Value) -> bool:
     if isinstance(one, InstanceName) and isinstance(other, InstanceName):
         return one.identity == other.identity
     return one == other
-
-
-def _key(name: InstanceName) -> str:
-    """Return a text that is equal for equal names."""
-    keys = sorted(
-        (key.lower(), _key(value) if isinstance(value, InstanceName) else _plain(value)) for key, value in name.keys
-    )
-    return json.dumps([name.class_name.lower(), keys])
-
-
-def _plain(value: Any) -> Any:
-    """Return a value in the terms of JSON; what JSON does not know becomes an object with its kind as the key."""
-    match value:
-        case datetime():
-            return {"time": value.isoformat()}
-        case timedelta():
-            return {"interval": [value.days, value.seconds, value.microseconds]}
-        case InstanceName():
-            return {"name": [value.class_name, [[key, _plain(each)] for key, each in value.keys], value.namespace]}
-        case Instance():
-            properties = {key: _plain(each) for key, each in value.properties.items()}
-            return {"instance": [value.class_name, properties, _plain(value.name)]}
-        case list() | tuple():
-            return [_plain(each) for each in value]
-    return value
-
-
-def _value(plain: Any) -> Any:
-    match plain:
-        case {"time": text}:
-            return datetime.fromisoformat(text)
-        case {"interval": [days, seconds, microseconds]}:
-            return timedelta(days, seconds, microseconds)
-        case {"name": [class_name, keys, namespace]}:
-            return InstanceName(class_name, tuple((key, _value(each)) for key, each in keys), namespace)
-        case {"instance": _}:
-            return _instance(plain)
-        case list():
-            return [_value(each) for each in plain]
-    return plain
-
-
-def _instance(plain: Any) -> Instance:
-    class_name, properties, name = plain["instance"]
-    return Instance(class_name, {key: _value(each) for key, each in properties.items()}, _value(name))

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from netserve import certificates
 from netserve.doors import Door, Tls
+from pycimom.instance_store import StoreError
 from pycimom.mof_source import MofError
 from pycimom.repository_cache import open_repository
 from pycimom.server import CimServer, Registration, Settings
-from pycimom.static import StoreError
 from xen_providers.access import XenApiAuthenticator
 from xen_providers.provider import XenProvider
 from xen_tools import daemon, schema

@@ -19,9 +19,10 @@ from pycimom.indications import rules
 from pycimom.indications.delivery import DeliverySettings, DestinationQueue, Sleep
 from pycimom.indications.destinations import DestinationPolicy
 from pycimom.indications.export import ExportEncoder
+from pycimom.instance_store import InstanceStore, Origin
 from pycimom.query import Query
 from pycimom.repository import NamespaceClasses, Repository
-from pycimom.static import InstanceStore, Origin, StaticProvider
+from pycimom.static import StaticProvider
 
 SERVICE = "CIM_IndicationService"
 CAPABILITIES = "CIM_IndicationServiceCapabilities"

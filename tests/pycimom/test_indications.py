@@ -19,8 +19,8 @@ from netserve import certificates
 from netserve.doors import Tls
 from pycimom.indications import DeliverySettings, IndicationService, IndicationSettings
 from pycimom.indications.destinations import DestinationPolicy
+from pycimom.instance_store import InstanceStore
 from pycimom.repository import Repository
-from pycimom.static import InstanceStore
 
 HERE = Context(Principal("alice"), "root/interop", "127.0.0.1")
 WAIT = 10.0

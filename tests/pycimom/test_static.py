@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cim_provider import CimError, Context, Instance, InstanceName, Principal, Status
+from pycimom.instance_store import InstanceStore, Origin, StoreError
 from pycimom.interop import InteropProvider, ServerIdentity
 from pycimom.repository import NamespaceClasses, Repository
-from pycimom.static import InstanceStore, Origin, StaticProvider, StaticView, StoreError
+from pycimom.static import StaticProvider, StaticView
 
 CONTEXT = Context(Principal("alice"), "root/cimv2", "192.0.2.1")
 
@@ -65,7 +66,7 @@ class TestStore:
         InstanceStore(path).close()
         assert path.stat().st_mode & 0o777 == 0o600
         with sqlite3.connect(path) as connection:
-            assert connection.execute("pragma user_version").fetchone() == (1,)
+            assert connection.execute("pragma user_version").fetchone() == (2,)
             connection.execute("pragma user_version = 99")
         connection.close()
         with pytest.raises(StoreError, match="newer version"):
