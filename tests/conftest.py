@@ -16,6 +16,10 @@ for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
     os.environ.pop(variable, None)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden records of the wire anew")
+
+
 @pytest.fixture
 def start_bridge() -> Iterator[Callable[..., Bridge]]:
     """Start bridges on folders of their own, or on the folder given; all are stopped at the end of the test."""
