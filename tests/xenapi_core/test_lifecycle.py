@@ -296,7 +296,7 @@ async def test_the_effects_of_a_start_are_one_step(pool: Any) -> None:
     assert changed["VM_metrics"] >= {"start_time", "state", "VCPUs_number"}
     assert changed["VBD"] >= {"currently_attached"} <= changed["VIF"]
     assert changed["host"] == {"resident_VMs"}
-    assert set(changed) == {"VM", "VM_metrics", "VM_guest_metrics", "VBD", "VIF", "host"}
+    assert set(changed) == {"VM", "VM_metrics", "VM_guest_metrics", "VBD", "VDI", "VIF", "host", "message"}
 
 
 async def test_a_failed_start_leaves_nothing_behind(pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -243,7 +243,7 @@ async def test_update_allowed_operations_raises_an_event(pool: Any) -> None:
 async def test_shutdown_falls_back_to_the_hard_way(pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     vm = pool.vm("Running")
 
-    async def refuse(uuid: str) -> None:
+    async def refuse(uuid: str, **options: Any) -> None:
         raise GuestRefusedError("The guest does not answer.")
 
     monkeypatch.setattr(pool.hypervisor(vm), "clean_shutdown", refuse)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xenapi_core import population
+from xenapi_core.classes import role
 from xenapi_core.datamodel import NULL, Datamodel, Record
 from xenapi_core.scenario import ScenarioError, load
 from xenapi_core.store import Store
@@ -74,6 +75,7 @@ def check_references(store: Store) -> None:
 def test_built_in_pool(datamodel: Datamodel) -> None:
     store = made(datamodel)
     check_pool(store, hosts=2, vms=12)
+    role.establish(store, datamodel)
     check_references(store)
     states = Counter(str(vm["power_state"]) for vm in store.records("VM") if not vm["is_control_domain"])
     assert set(states) == {"Running", "Halted", "Paused", "Suspended"}
