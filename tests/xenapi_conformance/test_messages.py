@@ -41,16 +41,21 @@ def pools() -> Iterator[dict[str, ServedPool]]:
         each.close()
 
 
+ASKING = ("getter", "get_record", "get_by_uuid", "get_by_name_label", "get_all", "get_all_records")
+ASKED = {cls for cls in CLASSES if all(message.kind in ASKING for message in messages(cls))}
+"""Classes that can only be read."""
+SHARED = "shared"
+
+
 @pytest.fixture
 def pool(pools: dict[str, ServedPool], request: pytest.FixtureRequest) -> Pool:
-    """A session on a pool that only the messages of one class have touched; wrong arguments touch nothing."""
-    right = request.function is test_right_arguments
-    name = request.getfixturevalue("message").cls if right else "wrong arguments"
+    """A session on a pool that only the messages of one class have touched, or none that changes anything."""
+    cls = request.getfixturevalue("message").cls
+    name = cls if request.function is test_right_arguments and cls not in ASKED else SHARED
     if name not in pools:
-        for each in pools.values():
-            each.close()
-        pools.clear()
-        pools[name] = ServedPool(hosts=3, vms=12)
+        for stale in pools.keys() - {SHARED}:
+            pools.pop(stale).close()
+        pools[name] = ServedPool(hosts=2, vms=12)
     return Pool(pools[name].connect())
 
 
