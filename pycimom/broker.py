@@ -57,6 +57,11 @@ class Broker:
             for class_name in registration.provider.declarations:
                 self._routes.setdefault((namespace.lower(), class_name.lower()), []).append(registration.provider)
 
+    @property
+    def registrations(self) -> Sequence[Registration]:
+        """What was registered so far."""
+        return tuple(self._registrations)
+
     def fall_back(self, make: Callable[[str], Provider]) -> None:
         """Make, for each namespace, a provider of all classes that no other provider serves there. Before start.
 

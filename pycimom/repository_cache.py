@@ -13,21 +13,13 @@ import structlog
 from netserve.files import write_atomically
 from pycimom.mof_compiler import CompiledClasses, Progress, class_source, compile_classes, qualifier_xml
 from pycimom.mof_source import SchemaArchive, read_mof
+from pycimom.profiles import PROFILE_CLASSES
 from pycimom.repository import Repository
 from pycimom.repository_cimxml import ClassSource
 from pycimom.repository_library import SchemaLibrary
 
 MODEL_NAMESPACE = "root/cimv2"
 INTEROP_NAMESPACE = "root/interop"
-
-PROFILE_CLASSES = (
-    "CIM_RegisteredProfile",
-    "CIM_RegisteredSubProfile",
-    "CIM_ElementConformsToProfile",
-    "CIM_ReferencedProfile",
-    "CIM_SubProfileRequiresProfile",
-)
-"""Readable in every namespace."""
 
 MODEL_CLASSES = (
     *PROFILE_CLASSES,
@@ -117,7 +109,7 @@ def _compile(
     compiled = compile_classes(archive, texts, [*model, *roots[INTEROP_NAMESPACE]], progress)
     members = {
         MODEL_NAMESPACE: _names(compiled, model),
-        INTEROP_NAMESPACE: _names(compiled, roots[INTEROP_NAMESPACE]),
+        INTEROP_NAMESPACE: _names(compiled, [*roots[INTEROP_NAMESPACE], *_profiles(compiled, own)]),
     }
     qualifiers = {each.name: qualifier_xml(each) for each in compiled.qualifiers}
     sources = [class_source(each) for each in compiled.classes.values()]
@@ -132,6 +124,17 @@ def _compile(
 
 def _names(compiled: CompiledClasses, roots: Iterable[str]) -> list[str]:
     return [each.classname for each in compiled.reached_from(roots)]
+
+
+def _profiles(compiled: CompiledClasses, names: Iterable[str]) -> list[str]:
+    """Return those classes that describe profiles, which the interop namespace has too."""
+    wanted = {each.lower() for each in PROFILE_CLASSES}
+
+    def is_profile(name: str) -> bool:
+        superclass = compiled.classes[name.lower()].superclass
+        return name.lower() in wanted or (superclass is not None and is_profile(superclass))
+
+    return [name for name in names if is_profile(name)]
 
 
 def _load(ready: bytes, schema: Path) -> Repository:

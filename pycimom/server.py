@@ -25,6 +25,7 @@ from pycimom.indications.service import IndicationService, IndicationSettings
 from pycimom.instance_store import InstanceStore
 from pycimom.interop import InteropProvider, ServerIdentity
 from pycimom.intrinsic import Services
+from pycimom.profiles import ProfileMirror
 from pycimom.repository import NamespaceClasses, Repository
 from pycimom.repository_cache import INTEROP_NAMESPACE
 from pycimom.schema_operations import SchemaOperations
@@ -87,8 +88,12 @@ class CimServer:
             self.broker.fall_back(partial(_keep_unserved, self.broker, self._store))
         if INTEROP_NAMESPACE not in repository.namespaces():
             return
-        identity = ServerIdentity(settings.host, settings.version, INTEROP_NAMESPACE)
-        self.broker.register(Registration(InteropProvider(repository, identity), (INTEROP_NAMESPACE,)))
+        for each in self.broker.registrations:
+            for home in each.namespaces:
+                mirror = ProfileMirror(each.provider, repository, home, INTEROP_NAMESPACE)
+                if home != INTEROP_NAMESPACE and mirror.declarations:
+                    self.broker.register(Registration(mirror, (INTEROP_NAMESPACE,)))
+        service = None
         if self._store is not None:
             indications = IndicationService(
                 repository,
@@ -99,6 +104,9 @@ class CimServer:
             )
             indications.connect(self.broker)
             self.broker.register(Registration(indications, (INTEROP_NAMESPACE,)))
+            service = indications.name
+        identity = ServerIdentity(settings.host, settings.version, INTEROP_NAMESPACE)
+        self.broker.register(Registration(InteropProvider(repository, identity, service), (INTEROP_NAMESPACE,)))
 
     @property
     def doors(self) -> Sequence[Door]:

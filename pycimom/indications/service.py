@@ -81,6 +81,11 @@ class IndicationService(StaticProvider):
         self._expiries: dict[Any, asyncio.Task[None]] = {}
         """What deletes the subscriptions that last only so long, by identity."""
 
+    @property
+    def name(self) -> InstanceName | None:
+        """The name of the service itself."""
+        return self.view().instances(SERVICE)[0].name
+
     def connect(self, source: IndicationSource) -> None:
         """Say where indications come from. To be called once, before start."""
         self._source = source
