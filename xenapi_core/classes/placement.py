@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from xenapi_core.classes.images import check_free
 from xenapi_core.datamodel import NULL, READ_ONLY, Call, Change, Objects, Record, XenApiError, message
 from xenapi_core.datamodel.refs import HostRef, VMRef
 
@@ -113,6 +114,9 @@ def choose(objects: Objects, vm: Record) -> str:
 
 def claim(change: Change, vm: Record, host: str = NULL) -> None:
     """Claim memory for a VM on a host, or on the one that suits it best."""
+    for vbd in map(change.record, vm["VBDs"]):
+        if vbd["VDI"] != NULL:
+            check_free(change, vbd["VDI"], vbd, "attach")
     if host == NULL:
         host = choose(change, vm)
     else:

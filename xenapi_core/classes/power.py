@@ -40,7 +40,7 @@ from xenapi_core.hypervisors.interface import (
     HypervisorError,
 )
 
-NOWHERE = ("NO_HOSTS_AVAILABLE", "HOST_NOT_ENOUGH_FREE_MEMORY")
+NOWHERE = ("NO_HOSTS_AVAILABLE", "HOST_NOT_ENOUGH_FREE_MEMORY", "VDI_IN_USE")
 """What a start may be refused with if no host is named."""
 
 TRIGGERS = ("nmi", "init", "reset", "power", "sleep", "s3resume")
