@@ -114,9 +114,6 @@ def choose(objects: Objects, vm: Record) -> str:
 
 def claim(change: Change, vm: Record, host: str = NULL) -> None:
     """Claim memory for a VM on a host, or on the one that suits it best."""
-    for vbd in map(change.record, vm["VBDs"]):
-        if vbd["VDI"] != NULL:
-            check_free(change, vbd["VDI"], vbd, "attach")
     if host == NULL:
         host = choose(change, vm)
     else:
@@ -130,6 +127,9 @@ def claim(change: Change, vm: Record, host: str = NULL) -> None:
         memory_overhead=overhead(vm),
     )
     take(change, host, needed(vm))
+    for vbd in map(change.record, vm["VBDs"]):
+        if vbd["VDI"] != NULL:
+            check_free(change, vbd["VDI"], vbd, "attach")
 
 
 def take(change: Change, host: str, memory: int) -> None:
