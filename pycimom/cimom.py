@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import re
+from collections.abc import Iterator, Sequence
 
 import structlog
 
@@ -53,6 +55,9 @@ class Cimom:
         namespace = next((each for each in repository.namespaces() if each.lower() == call.namespace.lower()), None)
         if namespace is None:
             raise CimError(Status.INVALID_NAMESPACE, f"There is no namespace {call.namespace}.")
+        for class_name in _class_names(call):
+            if repository.is_pending(namespace, class_name):
+                await asyncio.to_thread(repository.ensure, namespace, class_name)
         context = Context(principal, namespace, peer)
         reader = Reader(repository, namespace)
         if call.target is not None:
@@ -95,6 +100,19 @@ def _inputs(call: Call, declared: CimClass, method: CimMethod, reader: Reader) -
         if value is not None:
             inputs[parameter.name] = value
     return inputs
+
+
+def _class_names(call: Call) -> Iterator[str]:
+    """Yield the classes that a call names, and perhaps words of a query that are none."""
+    if call.target is not None:
+        yield call.target.class_name
+    for name, element in call.parameters.items():
+        if element is None:
+            continue
+        for tag, attribute in (("CLASSNAME", "NAME"), ("INSTANCENAME", "CLASSNAME"), ("INSTANCE", "CLASSNAME")):
+            yield from (each.get(attribute) or "" for each in element.iter(tag))
+        if name.lower() in ("query", "filterquery"):
+            yield from re.findall(r"\w+", element.text or "")
 
 
 def _audit(call: Call, principal: Principal, outcome: str) -> None:

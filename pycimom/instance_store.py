@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -65,6 +67,17 @@ class Origin:
 
 class StoreError(Exception):
     """A file of instances cannot be used; the text is a sentence that names the file and says why."""
+
+
+def lock_folder(folder: Path) -> int:
+    """Take the lock of a state folder, held until the descriptor returned is closed; StoreError if another has it."""
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise StoreError(f"The state folder {folder} is in use by a server; stop that first.") from error
+    return lock
 
 
 class InstanceStore:

@@ -6,7 +6,7 @@ declare and refer to, which costs little, and only what is reached is compiled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeAlias
 
@@ -69,17 +69,7 @@ def compile_classes(
     A class that the own MOF declares is taken from there even if the schema has it too. MofError if a text is wrong
     or something is declared nowhere.
     """
-    declared: dict[str, Declaration] = {}
-    for text in own:
-        for each in text.declarations:
-            previous = declared.get(each.name.lower())
-            if previous is not None:
-                raise MofError(
-                    each.file,
-                    each.line,
-                    f"class {each.name} is declared a second time; it stands in {previous.file}:{previous.line} too.",
-                )
-            declared[each.name.lower()] = each
+    declared = {each.name.lower(): each for text in own for each in text.declarations}
     own_names = list(declared)
     reached = _reach(schema, declared, [*own_names, *roots])
     texts = [*schema.qualifiers(), *reached, *own]
@@ -122,11 +112,32 @@ class Compilation:
     def compile(self, text: MofText) -> None:
         """Compile a text; MofError with file and line if it is wrong."""
         for each in text.declarations:
-            self._declared.setdefault(each.name.lower(), each)
+            previous = self._declared.setdefault(each.name.lower(), each)
+            if previous is not each:
+                raise MofError(
+                    each.file,
+                    each.line,
+                    f"class {each.name} is declared a second time; it stands in {previous.file}:{previous.line} too.",
+                )
         try:
             self._compiler.compile_string(text.text, _NAMESPACE, filename=text.file)
         except MOFCompileError as error:
-            raise MofError(text.file, error.lineno, _sentence(error)) from error
+            # Without a line, the text ended too early.
+            raise MofError(text.file, error.lineno or text.text.count("\n") + 1, _sentence(error)) from error
+
+    def superclasses_first(self) -> Iterator[CIMClass]:
+        """Yield the classes as they were declared, each after its superclass, else in the order of the texts."""
+        waiting = dict(self.classes)
+
+        def take(key: str) -> Iterator[CIMClass]:
+            each = waiting.pop(key, None)
+            if each is not None:
+                if each.superclass:
+                    yield from take(each.superclass.lower())
+                yield each
+
+        for key in self.classes:
+            yield from take(key)
 
     def resolve(self, class_name: str) -> CIMClass:
         """Return a class with all that it inherits; MofError if that is contradictory or is declared nowhere."""

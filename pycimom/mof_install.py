@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from lxml import etree
-from pywbem import CIMClass, CIMQualifierDeclaration
+from pywbem import CIMQualifierDeclaration
 
 from cim_provider import CimError
 from pycimom.mof_compiler import Compilation, qualifier_xml
@@ -54,7 +54,7 @@ def _install(draft: Draft, texts: Sequence[MofText]) -> list[str]:
     declared = {each.name.lower(): each for text in texts for each in text.declarations}
     draft.announce(declared)
     names = []
-    for each in _superclasses_first(compilation):
+    for each in compilation.superclasses_first():
         where = declared[each.classname.lower()]
         try:
             for needed in where.needs:
@@ -64,20 +64,6 @@ def _install(draft: Draft, texts: Sequence[MofText]) -> list[str]:
             raise MofError(where.file, where.line, error.description) from error
         names.append(each.classname)
     return names
-
-
-def _superclasses_first(compilation: Compilation) -> Iterator[CIMClass]:
-    waiting = dict(compilation.classes)
-
-    def take(key: str) -> Iterator[CIMClass]:
-        each = waiting.pop(key, None)
-        if each is not None:
-            if each.superclass:
-                yield from take(each.superclass.lower())
-            yield each
-
-    for key in compilation.classes:
-        yield from take(key)
 
 
 def _declaration(xml: bytes) -> CIMQualifierDeclaration:

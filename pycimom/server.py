@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from pycimom.http_binding import CimXmlHandler
 from pycimom.indications.delivery import DeliverySettings
 from pycimom.indications.destinations import DestinationPolicy
 from pycimom.indications.service import IndicationService, IndicationSettings
-from pycimom.instance_store import InstanceStore
+from pycimom.instance_store import InstanceStore, lock_folder
 from pycimom.interop import InteropProvider, ServerIdentity
 from pycimom.intrinsic import Services
 from pycimom.profiles import ProfileMirror
@@ -69,7 +70,8 @@ class CimServer:
 
     def __init__(self, settings: Settings, registrations: Sequence[Registration], authenticator: Authenticator) -> None:
         self.broker = Broker(settings.repository, registrations)
-        self._store = _open_store(settings)
+        self._lock: int | None = None
+        self._store = self._open_store(settings)
         self._register_own(settings)
         writer = Writer(settings.repository)
         fragments = Fragments(writer, settings.host, settings.fragment_budget)
@@ -80,6 +82,16 @@ class CimServer:
         services = Services(self.broker, writer, fragments, self._enumerations, schema)
         handler = CimXmlHandler(Cimom(services), authenticator, settings.realm)
         self._http = HttpServer(handler, settings.doors)
+
+    def _open_store(self, settings: Settings) -> InstanceStore | None:
+        """Open what the state folder keeps, and bring classes and namespaces to where the last run left them."""
+        if settings.state is None:
+            return None
+        settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = lock_folder(settings.state)
+        store = InstanceStore(settings.state / STORE)
+        store.restore(settings.repository)
+        return store
 
     def _register_own(self, settings: Settings) -> None:
         """Register what the server itself provides, if the repository has a namespace for it."""
@@ -130,16 +142,9 @@ class CimServer:
         await self.broker.stop(grace)
         if self._store is not None:
             self._store.close()
-
-
-def _open_store(settings: Settings) -> InstanceStore | None:
-    """Open what the state folder keeps, and bring the classes and namespaces to where the last run left them."""
-    if settings.state is None:
-        return None
-    settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    store = InstanceStore(settings.state / STORE)
-    store.restore(settings.repository)
-    return store
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
 def _keep_unserved(broker: Broker, store: InstanceStore, namespace: str) -> UnservedInstances:

@@ -1,4 +1,4 @@
-"""`pycimom`: the CIM server with the Xen providers, as a daemon."""
+"""`pycimom`: the CIM server with the Xen providers, as a daemon; `pycimom mof` adds classes to it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,17 @@ HTTP_PORT, HTTPS_PORT = 5988, 5989
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the daemon; return the exit code."""
-    parser = argparse.ArgumentParser(prog="pycimom", description="A CIM server for Xen pools.")
+    """Run the daemon, or the subcommand ``mof``; return the exit code."""
+    words = sys.argv[1:] if argv is None else argv
+    if words and words[0] == "mof":
+        from xen_tools import mof  # not needed by the daemon
+
+        return mof.main(words[1:])
+    parser = argparse.ArgumentParser(
+        prog="pycimom",
+        description="A CIM server for Xen pools.",
+        epilog="`pycimom mof compile --help` says how to add classes of your own.",
+    )
     parser.add_argument("--state", type=daemon.folder, required=True, help="folder of what must outlive the daemon")
     parser.add_argument("--schema", type=daemon.folder, required=True, help="zip file of the DMTF CIM schema")
     parser.add_argument("--cache", type=daemon.folder, required=True, help="folder of the compiled schema")
@@ -36,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--http", type=daemon.port, default=HTTP_PORT, metavar="PORT", help="(default: %(default)s)")
     parser.add_argument("--https", type=daemon.port, default=HTTPS_PORT, metavar="PORT", help="(default: %(default)s)")
     daemon.add_arguments(parser)
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(words)
     return daemon.run("pycimom", lambda: _Bridge(arguments), arguments, (MofError, StoreError))
 
 
