@@ -29,6 +29,12 @@ class CpuPooling:
             leave(change, self)
             change.update(pool, started_VMs=(*change.record(pool)["started_VMs"], self))
 
+    @message(role=READ_ONLY)
+    def get_pool_name(call: Call, self: VMRef) -> str:
+        """Get the name of the CPU pool that a VM is meant for; empty for none."""
+        name: str = call.record(self, "VM")["pool_name"]
+        return name
+
     @message(role=VM_ADMIN, errors=("INVALID_VALUE",))
     def set_pool_name(call: Call, self: VMRef, pool_name: str) -> None:
         """Name the CPU pool that a VM is meant for; empty for none."""

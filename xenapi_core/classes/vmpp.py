@@ -42,7 +42,7 @@ class vmpp_archive_target_type(StrEnum):
 
 
 REMOVED = (
-    *("create", "destroy", "get_all", "get_all_records", "protect_now", "archive_now"),
+    *("create", "destroy", "get_all", "get_all_records", "get_alerts", "protect_now", "archive_now"),
     *("set_backup_type", "set_backup_retention_value", "set_backup_frequency", "set_backup_last_run_time"),
     *("set_backup_schedule", "add_to_backup_schedule", "remove_from_backup_schedule", "set_is_policy_enabled"),
     *("set_archive_target_type", "set_archive_frequency", "set_archive_last_run_time", "set_is_alarm_enabled"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from xenapi_core.classes.lifecycle import BUSY, VM_OPERATIONS, State, bad_power_state
 from xenapi_core.datamodel import (
     NULL,
+    READ_ONLY,
     RO,
     RW,
     STATIC,
@@ -17,6 +18,7 @@ from xenapi_core.datamodel import (
     Objects,
     Operations,
     Record,
+    RecordOf,
     XenApiError,
     XenClass,
     field,
@@ -38,6 +40,11 @@ class persistence_backend(StrEnum):
 
 
 PersistenceBackend: TypeAlias = persistence_backend
+
+VTPMRecord = Annotated[dict[str, Any], RecordOf("VTPM")]
+
+XENBUS_CONNECTED = "4"
+"""The state in which both ends of a split device driver serve it (XenbusStateConnected)."""
 
 MOST = 1
 """How many virtual TPMs a VM can have."""
@@ -80,6 +87,21 @@ class VTPM(XenClass, role=VM_ADMIN, operations=VTPM_OPERATIONS):
     def create(call: Call, vM: VMRef, is_unique: bool) -> VTPMRef:
         """Give a halted VM a virtual TPM, and return its reference."""
         return _create(call, vM, is_unique=is_unique)
+
+    @create.also
+    def create_from_record(call: Call, args: VTPMRecord) -> VTPMRef:
+        """Give a halted VM a virtual TPM that a domain serves, as Xen-API 1.0 asks for one."""
+        given = {name: args[name] for name in ("backend", "other_config") if name in args}
+        return _create(call, args.get("VM", NULL), **given)
+
+    @message(role=READ_ONLY)
+    def get_runtime_properties(call: Call, self: VTPMRef) -> dict[str, str]:
+        """Get what the two ends of a running VM's virtual TPM tell; nothing for a VM without domain (1.0)."""
+        record = call.record(self, "VTPM")
+        vm, backend = call.record(record["VM"]), call.store.get(record["backend"])
+        if vm["resident_on"] == NULL:
+            return {}
+        return {"backend-id": str(backend["domid"] if backend else 0), "state": XENBUS_CONNECTED}
 
     @message(role=VM_ADMIN, asynchronous=True, errors=("VM_BAD_POWER_STATE",))
     def destroy(call: Call, self: VTPMRef) -> None:

@@ -61,6 +61,20 @@ class Message(Generic[P, R]):
         self.parameters = parameters
         self.result = result
         self.required = sum(parameter.default is REQUIRED for parameter in parameters)
+        self._other: Message[..., Any] | None = None
+
+    def also(self, function: Callable[..., Any]) -> Message[P, R]:
+        """Declare the form that the other generation gives the message: ``@create.also``.
+
+        The two have the same name, role and errors, and are told apart by the number of their parameters.
+        """
+        self._other = Message(function, name=self.name, role=self.role, errors=self.errors)
+        return self
+
+    def form(self, given: int) -> Message[..., Any]:
+        """Return the form of the message that takes so many parameters; this one if none does."""
+        other = self._other
+        return other if other is not None and other.required <= given <= len(other.parameters) else self
 
     @property
     def method(self) -> str:

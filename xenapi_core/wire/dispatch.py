@@ -61,6 +61,7 @@ class Dispatcher:
         if incoming.method.startswith("system."):
             return self._system(incoming)
         message, asynchronous = self._message(incoming.method)
+        message = message.form(len(incoming.parameters) - message.session)
         call, values = self._call(message, incoming, visitor)
         arguments = self._arguments(message, call, values)
         if asynchronous:
