@@ -130,8 +130,20 @@ def _raw(reader: Reader, element: Element, what: str) -> Callable[..., Any]:
     return lambda declared, status: reader.value(element, declared, what, status)
 
 
+def _declaration(tag: str) -> Read:
+    """Leave the declaration of a class or qualifier as it is: the class repository reads it."""
+
+    def read(reader: Reader, element: Element, what: str) -> Element:
+        if element.tag != tag:
+            raise CimError(Status.INVALID_PARAMETER, f"{what} is given as {tag}, not as {element.tag}.")
+        return element
+
+    return read
+
+
 CLASS_NAME = Parameter("ClassName", _CLASS, required=True)
 OPTIONAL_CLASS_NAME = Parameter("ClassName", _CLASS)
+QUALIFIER_NAME = Parameter("QualifierName", _STRING, required=True)
 INSTANCE_NAME = Parameter("InstanceName", Reader.instance_name, required=True)
 SOURCE_NAME = Parameter("InstanceName", _source_name, required=True)
 OBJECT_NAME = Parameter("ObjectName", _object_name, required=True)
@@ -325,11 +337,11 @@ def _check_open(services: Services, operation_timeout: int | None, continue_on_e
         raise CimError(Status.CONTINUATION_ON_ERROR_NOT_SUPPORTED, "ContinueOnError is not supported.")
 
 
-def _schema(handler: Handler, *parameters: Parameter) -> Operation:
+def _schema(handler: Handler, *parameters: Parameter, mutates: bool = False) -> Operation:
     async def handle(services: Services, context: Context, **arguments: Any) -> Content:
         return await handler(services.schema, context, **arguments)
 
-    return Operation(handle, parameters)
+    return Operation(handle, parameters, mutates)
 
 
 # Operations that are not selections.
@@ -512,7 +524,20 @@ INTRINSIC: Final[Mapping[str, Operation]] = {
     "GetClass": _schema(SchemaOperations.get_class, CLASS_NAME, *CLASS_DETAIL, PROPERTY_LIST),
     "EnumerateClasses": _schema(SchemaOperations.enumerate_classes, OPTIONAL_CLASS_NAME, SHALLOW, *CLASS_DETAIL),
     "EnumerateClassNames": _schema(SchemaOperations.enumerate_class_names, OPTIONAL_CLASS_NAME, SHALLOW),
-    "GetQualifier": _schema(SchemaOperations.get_qualifier, Parameter("QualifierName", _STRING, required=True)),
+    "CreateClass": _schema(
+        SchemaOperations.create_class, Parameter("NewClass", _declaration("CLASS"), required=True), mutates=True
+    ),
+    "ModifyClass": _schema(
+        SchemaOperations.modify_class, Parameter("ModifiedClass", _declaration("CLASS"), required=True), mutates=True
+    ),
+    "DeleteClass": _schema(SchemaOperations.delete_class, CLASS_NAME, mutates=True),
+    "GetQualifier": _schema(SchemaOperations.get_qualifier, QUALIFIER_NAME),
+    "SetQualifier": _schema(
+        SchemaOperations.set_qualifier,
+        Parameter("QualifierDeclaration", _declaration("QUALIFIER.DECLARATION"), required=True),
+        mutates=True,
+    ),
+    "DeleteQualifier": _schema(SchemaOperations.delete_qualifier, QUALIFIER_NAME, mutates=True),
     "EnumerateQualifiers": _schema(SchemaOperations.enumerate_qualifiers),
 }
 """All intrinsic methods that the server knows, by name."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
+
+from lxml import etree
 
 from cim_provider import CimError, Context, Status
 from pycimom.cimxml import responses
@@ -69,6 +72,33 @@ class SchemaOperations:
     async def enumerate_qualifiers(self, context: Context) -> Sequence[bytes]:
         """EnumerateQualifiers."""
         return responses.return_value([self._repository.qualifier_xml(context.namespace)])
+
+    # Writes may wait for a disk.
+
+    async def create_class(self, context: Context, new_class: etree._Element) -> Sequence[bytes]:
+        """CreateClass."""
+        await asyncio.to_thread(self._repository.create_class, context.namespace, new_class)
+        return ()
+
+    async def modify_class(self, context: Context, modified_class: etree._Element) -> Sequence[bytes]:
+        """ModifyClass."""
+        await asyncio.to_thread(self._repository.modify_class, context.namespace, modified_class)
+        return ()
+
+    async def delete_class(self, context: Context, class_name: str) -> Sequence[bytes]:
+        """DeleteClass."""
+        await asyncio.to_thread(self._repository.delete_class, context.namespace, class_name)
+        return ()
+
+    async def set_qualifier(self, context: Context, qualifier_declaration: etree._Element) -> Sequence[bytes]:
+        """SetQualifier."""
+        await asyncio.to_thread(self._repository.set_qualifier, context.namespace, qualifier_declaration)
+        return ()
+
+    async def delete_qualifier(self, context: Context, qualifier_name: str) -> Sequence[bytes]:
+        """DeleteQualifier."""
+        await asyncio.to_thread(self._repository.delete_qualifier, context.namespace, qualifier_name)
+        return ()
 
     async def references(
         self,
