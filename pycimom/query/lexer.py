@@ -14,7 +14,7 @@ Kind: TypeAlias = Literal["name", "string", "number", "symbol", "end"]
 _TOKEN = re.compile(
     r"""(?P<space> \s+ )
       | (?P<string> '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" )
-      | (?P<number> [+-]? (?: 0[xX][0-9A-Fa-f]+ | (?: \d+(?:\.\d+)? | \.\d+ ) (?:[eE][+-]?\d+)? ) (?![A-Za-z_]) )
+      | (?P<number> [+-]? (?: 0[xX][0-9A-Fa-f]+ | [01]+[bB] | (?: \d+(?:\.\d+)? | \.\d+ ) (?:[eE][+-]?\d+)? ) (?![A-Za-z_]) )
       | (?P<name> [^\W\d]\w* )
       | (?P<symbol> <> | <= | >= | != | :: | [=<>().,*\[\]] )""",
     re.VERBOSE | re.DOTALL,
@@ -52,6 +52,8 @@ class Token:
         text = self.text.lower()
         if "0x" in text:
             return int(text, 16)
+        if text.endswith("b"):
+            return int(text[:-1], 2)
         return float(text) if any(mark in text for mark in ".e") else int(text)
 
 

@@ -24,7 +24,7 @@ class _Language:
 
 
 _WQL = _Language(Dialect(), wildcards)
-_CQL = _Language(Dialect(scopes=True, indexes=True, pattern_escapes=_REGULAR_ESCAPES), regular)
+_CQL = _Language(Dialect(scopes=True, indexes=True, quantifiers=True, pattern_escapes=_REGULAR_ESCAPES), regular)
 _FQL = _Language(Dialect(indexes=True, quantifiers=True, pattern_escapes=_REGULAR_ESCAPES), regular)
 _QUERY_LANGUAGES = {"WQL": _WQL, "DMTF:CQL": _CQL, "CIM:CQL": _CQL}
 _FILTER_LANGUAGES = {"DMTF:FQL": _FQL}

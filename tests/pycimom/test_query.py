@@ -61,6 +61,7 @@ class TestConditions:
             ("Weight < 5.5 AND Weight >= 0x5", True),
             ("Weight > -1", True),
             ("Ratio = 5e-1", True),
+            ("Weight = 101b AND Weight <> -0101B", True),
             ("Weight = EnabledState", False),
             ("Name = \"web 'one'\"", True),
             (r"Name = 'web \'one\''", True),
