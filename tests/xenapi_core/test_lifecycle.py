@@ -343,6 +343,23 @@ async def test_hard_shutdown_overtakes(make_pool: Any, call: str, state: str) ->
     check_consistent(pool)
 
 
+@pytest.mark.parametrize("call", ["clean_shutdown", "clean_reboot", "suspend"])
+async def test_hard_reboot_overtakes(make_pool: Any, call: str) -> None:
+    pool = make_pool(timings=Timings(shutdown=0.05, suspend=0.05, destroy=0.0, start=0.0))
+    vm = pool.vm("Running")
+    images = len(list(pool.store.records("VDI")))
+    overtaken = asyncio.create_task(perform(pool, call, vm))
+    while not pool.record(vm)["current_operations"]:
+        await asyncio.sleep(0)
+    await pool.do("VM.hard_reboot", vm)
+    with refusal("VM_BAD_POWER_STATE"):
+        await overtaken
+    record = pool.record(vm)
+    assert (record["power_state"], record["suspend_VDI"], record["current_operations"]) == ("Running", NULL, {})
+    assert len(list(pool.store.records("VDI"))) == images
+    check_consistent(pool)
+
+
 async def test_clean_shutdown_that_is_overtaken_succeeds(make_pool: Any) -> None:
     pool = make_pool(timings=Timings(shutdown=0.05, destroy=0.0, start=0.0))
     vm = pool.vm("Running")

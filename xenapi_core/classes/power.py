@@ -203,10 +203,14 @@ async def shut_down(call: Call, vm: str, operation: str) -> None:
         ended = NULL
         while (host := call.record(vm)["resident_on"]) not in (NULL, ended):  # it may be moving
             hypervisor, ended = _hypervisor(call, host), host
-            if operation == "clean_shutdown":
-                await hypervisor.clean_shutdown(record["uuid"], progress=call.task.progress)
-            else:
+            if operation != "clean_shutdown":
                 await hypervisor.hard_shutdown(record["uuid"])
+                continue
+            try:
+                await hypervisor.clean_shutdown(record["uuid"], progress=call.task.progress)
+            except DomainGoneError:
+                if not overtaken(call, vm):  # then it was rebooted; else it was shut down, which is what was asked for
+                    raise
         if overtaken(call, vm):
             return
         with effects(call, vm) as change:
@@ -266,8 +270,8 @@ def up(change: Change, vm: str, host: str, domain: Domain) -> None:
     """Write that a VM has a domain on a host."""
     record = change.record(vm)
     state = State.Paused if domain.paused else State.Running
-    if record["power_state"] == State.Suspended and record["suspend_VDI"] != NULL:
-        discard(change, record["suspend_VDI"])
+    if record["power_state"] == State.Suspended:  # else the image belongs to a suspend that a reboot overtakes
+        remove_memory_image(change, record)
     for device in _devices(record):
         change.update(device, currently_attached=True)
     change.update(
@@ -277,7 +281,6 @@ def up(change: Change, vm: str, host: str, domain: Domain) -> None:
         scheduled_to_be_resident_on=NULL,
         domid=domain.domid,
         domarch="x86_64",
-        suspend_VDI=NULL,
         guest_metrics=_guest_metrics(change, record, domain),
     )
     change.update(

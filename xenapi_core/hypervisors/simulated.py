@@ -212,8 +212,9 @@ class SimulatedHypervisor:
 
     async def suspend(self, uuid: str, image: str, *, progress: Progress = untold) -> None:
         """Write the domain's memory to a disk image and end the domain."""
+        before = self._domain(uuid)
         await self._take_time(self.timings.suspend * self._slowness(uuid), progress)
-        self._domain(uuid)
+        self._still(before)
         self._end(uuid, "suspended")
 
     async def pause(self, uuid: str) -> Domain:
@@ -232,9 +233,10 @@ class SimulatedHypervisor:
 
     async def clean_shutdown(self, uuid: str, *, progress: Progress = untold) -> None:
         """Ask the guest to power itself off, and wait until it has."""
-        domid = self._domain(uuid).domid
+        before = self._domain(uuid)
         await self._ask(uuid, progress)
-        if uuid in self._domains and self._domains[uuid].domid == domid:
+        if uuid in self._domains:
+            self._still(before)
             self._end(uuid, "shut down")
 
     async def clean_reboot(self, config: DomainConfig, *, progress: Progress = untold) -> Domain:
@@ -373,6 +375,11 @@ class SimulatedHypervisor:
         except KeyError:
             raise DomainGoneError(f"Host {self.host} has no domain of VM {uuid}.") from None
 
+    def _still(self, before: Domain) -> None:
+        """Check that the domain that an operation began with is still there, not another one in its place."""
+        if self._domain(before.uuid).domid != before.domid:
+            raise DomainGoneError(f"The domain of VM {before.uuid} ended meanwhile; the VM has a new one.")
+
     async def _replug(self, uuid: str, device: Disk | Nic, instead: tuple[Disk | Nic, ...]) -> Domain:
         """Put other devices, or none, in the place of a domain's device."""
         self._domain(uuid)
@@ -417,8 +424,7 @@ class SimulatedHypervisor:
         return domain
 
     def _rebuild(self, config: DomainConfig, before: Domain, how: str) -> Domain:
-        if self._domain(config.uuid).domid != before.domid:
-            raise DomainGoneError(f"The domain of VM {config.uuid} ended while it was to reboot.")
+        self._still(before)
         self._end(config.uuid, how)
         return self._build(config, paused=False, guest=guest_of(config))
 
