@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cim_provider import CimError
 from pycimom.instance_store import InstanceStore, lock_folder
 from pycimom.mof_compiler import Compilation
 from pycimom.mof_source import MofError, MofText
 from pycimom.repository import Repository
 from pycimom.repository_cache import open_repository
 from pycimom.server import STORE
+from wbem_server import PASSWORD, USER, WbemServer
 from xen_tools import pycimom as command
 from xen_tools import schema
 
@@ -136,3 +139,35 @@ def test_any_text_is_compiled_or_told_with_its_line(text: str):
     except MofError as error:
         line = error.line or 0
     assert line is None or 1 <= line <= text.count("\n") + 1
+
+
+class TestRunningServer:
+    @pytest.fixture
+    def server(
+        self, schema_archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[tuple[str, Repository]]:
+        monkeypatch.setenv("PYCIMOM_PASSWORD", PASSWORD)
+        repository = open_repository(schema_archive, [], tmp_path / "cache")
+        running = WbemServer(repository, [], state=tmp_path / "state")
+        yield running.url, repository
+        running.stop()
+
+    @staticmethod
+    def compile(url: str, file: Path, text: str) -> int:
+        file.write_text(text)
+        return command.main(["mof", "compile", "--server", url, "--user", USER, str(file)])
+
+    def test_it_gets_all_or_nothing(
+        self, server: tuple[str, Repository], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ):
+        url, repository = server
+        file = tmp_path / "shop.mof"
+        assert self.compile(url, file, SHOP) == 0
+        assert repository.get("root/cimv2", "Shop_Book").superclass == "Shop_Thing"
+        before = repository.class_xml("root/cimv2", "Shop_Book")
+        bad = "class Shop_Book : Shop_Thing { uint8 X; };\nclass Shop_New {};\n\nclass Shop_Bad : Shop_None { };"
+        assert self.compile(url, file, bad) == 1
+        assert f"{file}:4: There is no class Shop_None" in capsys.readouterr().err
+        assert repository.class_xml("root/cimv2", "Shop_Book") == before
+        with pytest.raises(CimError):
+            repository.get("root/cimv2", "Shop_New")
