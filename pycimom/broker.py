@@ -20,6 +20,7 @@ from cim_provider import (
     Status,
     Value,
 )
+from pycimom.provider_calls import ProviderCalls
 from pycimom.reading import Reading
 from pycimom.repository import Repository
 
@@ -39,8 +40,12 @@ class Registration:
 class Broker:
     """Puts a class repository and providers together."""
 
-    def __init__(self, repository: Repository, registrations: Sequence[Registration] = ()) -> None:
+    def __init__(
+        self, repository: Repository, registrations: Sequence[Registration] = (), call_limit: float = 60.0
+    ) -> None:
+        """``call_limit`` is how long, in seconds, a provider may take for one call."""
         self.repository = repository
+        self._calls = ProviderCalls(call_limit)
         self._registrations: list[Registration] = []
         self._routes: dict[tuple[str, str], list[Provider]] = {}
         self._make_fallback: Callable[[str], Provider] | None = None
@@ -104,26 +109,26 @@ class Broker:
 
     def read(self) -> Reading:
         """Begin a consistent read."""
-        return Reading(self.repository, self)
+        return Reading(self.repository, self, self._calls)
 
     async def create_instance(self, context: Context, instance: Instance) -> InstanceName:
         """Create an instance. DSP0200 5.3.2.6."""
         providers = self.providers(context.namespace, instance.class_name)
         if not providers:
             raise _no_provider(instance.class_name)
-        return await self._write(lambda: providers[0].create_instance(context, instance))
+        return await self._write(providers[0].create_instance, context, instance)
 
     async def modify_instance(
         self, context: Context, name: InstanceName, changes: Mapping[str, Value], property_list: Collection[str] | None
     ) -> None:
         """Set properties of an instance. DSP0200 5.3.2.8."""
         provider = self._holder(context.namespace, name)
-        await self._write(lambda: provider.modify_instance(context, name, changes, property_list))
+        await self._write(provider.modify_instance, context, name, changes, property_list)
 
     async def delete_instance(self, context: Context, name: InstanceName) -> None:
         """Delete an instance. DSP0200 5.3.2.4."""
         provider = self._holder(context.namespace, name)
-        await self._write(lambda: provider.delete_instance(context, name))
+        await self._write(provider.delete_instance, context, name)
 
     async def invoke_method(
         self, context: Context, target: InstanceName, method: str, inputs: Mapping[str, Value]
@@ -136,7 +141,7 @@ class Broker:
             if not providers:
                 raise CimError(Status.METHOD_NOT_AVAILABLE, f"Nothing serves the methods of {target.class_name}.")
             provider = providers[0]
-        return await self._write(lambda: provider.invoke_method(context, target, method, inputs))
+        return await self._write(provider.invoke_method, context, target, method, inputs)
 
     def watch(self, namespace: str, indication_class: str, sink: Callable[[Indication], None]) -> Callable[[], None]:
         """Call ``sink`` for each indication of a class and its subclasses; the result ends that.
@@ -181,13 +186,9 @@ class Broker:
             return provider
         raise CimError(Status.NOT_FOUND, f"There is no instance {name}.")
 
-    async def _write(self, operation: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _write(self, operation: Callable[..., Awaitable[Answer]], *arguments: object) -> Answer:
         """Run an operation to its end, even if its client hangs up meanwhile."""
-
-        async def run() -> Answer:
-            return await operation()
-
-        task = asyncio.create_task(run())
+        task = asyncio.create_task(self._calls.run(operation, *arguments))
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
         return await asyncio.shield(task)

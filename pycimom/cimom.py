@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -12,7 +13,8 @@ from cim_provider import CimError, Context, InstanceName, Principal, Status, Val
 from pycimom.cimxml import responses
 from pycimom.cimxml.reading import Reader
 from pycimom.cimxml.requests import BadMessageError, Call, Element, Target
-from pycimom.intrinsic import INTRINSIC, Services
+from pycimom.cimxml.writing import WrongValueError
+from pycimom.intrinsic import INTRINSIC, Created, Services
 from pycimom.repository import CimClass, CimMethod
 
 log = structlog.get_logger(__name__)
@@ -37,13 +39,30 @@ class Cimom:
             raise
         except CimError as problem:
             return self._refuse(call, principal, problem, mutates)
+        except WrongValueError as wrong:
+            self._blame(call, wrong)
+            failure = CimError(Status.FAILED, "A provider gave a value that is not of the declared type.")
+            return self._refuse(call, principal, failure, mutates)
         except Exception:
             log.exception("operation_failed", operation=call.name, namespace=call.namespace)
             failure = CimError(Status.FAILED, "The server could not do this; its log says why.")
             return self._refuse(call, principal, failure, mutates)
         if mutates:
-            _audit(call, principal, "ok")
+            made = content.name if isinstance(content, Created) else None
+            _audit(call, principal, "ok", None if made is None else f"{call.namespace}:{replace(made, namespace=None)}")
         return content
+
+    def _blame(self, call: Call, wrong: WrongValueError) -> None:
+        """Log who gave a value that is not what the class declares."""
+        class_name = wrong.class_name or (call.target.class_name if call.target is not None else "")
+        providers = self._services.broker.providers(call.namespace, class_name)
+        log.error(
+            "provider_gave_wrong_value",
+            provider=[type(each).__name__ for each in providers],
+            namespace=call.namespace,
+            member=f"{class_name}.{wrong.member}",
+            given=wrong.given,
+        )
 
     def _refuse(self, call: Call, principal: Principal, problem: CimError, mutates: bool) -> Sequence[bytes]:
         if mutates:
@@ -115,20 +134,34 @@ def _class_names(call: Call) -> Iterator[str]:
             yield from re.findall(r"\w+", element.text or "")
 
 
-def _audit(call: Call, principal: Principal, outcome: str) -> None:
-    """Log who did what to what, and how it went; never any value."""
-    audit.info("audit", user=principal.name, operation=call.name, object=_object_of(call), outcome=outcome)
+_OBJECTS = frozenset(
+    name.lower()
+    for name in (
+        *("InstanceName", "ModifiedInstance", "NewInstance"),
+        *("ClassName", "NewClass", "ModifiedClass", "QualifierName", "QualifierDeclaration"),
+    )
+)
+"""The parameters that say what an operation changes, in lower case."""
+
+
+def _audit(call: Call, principal: Principal, outcome: str, made: str | None = None) -> None:
+    """Log who did what to what, and how it went; never any value but keys."""
+    audit.info("audit", user=principal.name, operation=call.name, object=made or _object_of(call), outcome=outcome)
 
 
 def _object_of(call: Call) -> str:
     if call.target is not None:
-        element, what = call.target.instance_name, call.target.class_name
-    else:
-        element = next((each for each in call.parameters.values() if each is not None), None)
-        if element is not None and element.tag == "VALUE.NAMEDINSTANCE" and len(element):
-            element = element[0]
-        what = (element.get("CLASSNAME") if element is not None else None) or ""
-    return f"{call.namespace}:{_path(element) if element is not None and element.tag == 'INSTANCENAME' else what}"
+        name = call.target.instance_name
+        return f"{call.namespace}:{call.target.class_name if name is None else _path(name)}"
+    changed = (each for name, each in call.parameters.items() if each is not None and name.lower() in _OBJECTS)
+    element = next(changed, None)
+    if element is None:
+        return f"{call.namespace}:"
+    if element.tag == "VALUE.NAMEDINSTANCE" and len(element):
+        element = element[0]
+    if element.tag == "INSTANCENAME":
+        return f"{call.namespace}:{_path(element)}"
+    return f"{call.namespace}:{element.get('CLASSNAME') or element.get('NAME') or element.text or ''}"
 
 
 def _path(name: Element) -> str:

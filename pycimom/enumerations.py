@@ -12,6 +12,9 @@ from itertools import groupby, islice
 from cim_provider import CimError, Instance, InstanceName, Status
 from pycimom.fragments import FULL, Detail, Found, Fragments, Shape
 
+KEPT = 10_000
+"""Of enumerations of more instances than these, no encoded instance is kept: a pull adds one batch to memory."""
+
 
 class Kind(Enum):
     """Which Pull operation continues a session."""
@@ -37,6 +40,9 @@ class Results:
         for each in self.found:
             pieces += await fragments.encode(self.shape, each, self.detail)
         return pieces
+
+    def __len__(self) -> int:
+        return len(self.names) + sum(len(each.instances) for each in self.found)
 
     def rows(self) -> Iterator[tuple[str, Instance | InstanceName]]:
         """Yield it one by one, each with its namespace."""
@@ -64,20 +70,31 @@ class _Session:
     timeout: float
     ahead: tuple[str, Instance | InstanceName] | None = None
     """The next row, which was read to know whether there is one."""
+    given: int = 0
+    """How many rows it has given so far."""
     busy: bool = False
+    abandoned: bool = False
     expiry: asyncio.TimerHandle | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class EnumerationLimits:
+    """How many sessions may be open, and the seconds that one survives between two operations."""
+
+    sessions: int = 1000
+    of_user: int = 100
+    timeout: int = 60
+    longest_timeout: int = 600
 
 
 class Enumerations:
     """The open sessions of a server. Each belongs to the user and the namespace that opened it."""
 
-    def __init__(self, fragments: Fragments, limit: int, timeout: int, longest_timeout: int) -> None:
-        """``limit`` is how many may be open; times, in seconds, are what a session survives between two operations."""
+    def __init__(self, fragments: Fragments, limits: EnumerationLimits) -> None:
         self._fragments = fragments
-        self._limit = limit
-        self._timeout = timeout
-        self._longest_timeout = longest_timeout
+        self._limits = limits
         self._sessions: dict[str, _Session] = {}
+        self._closing = False
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -86,17 +103,30 @@ class Enumerations:
         self, owner: tuple[str, str], kind: Kind, results: Results, operation_timeout: int | None, max_count: int
     ) -> Batch:
         """Begin a session and give its first batch. A session whose first batch is all of it is closed at once."""
+        if self._closing:
+            raise CimError(Status.SERVER_IS_SHUTTING_DOWN, "The server is shutting down.")
         rows = results.rows()
         session = _Session(owner, kind, results, rows, float(self.check_timeout(operation_timeout)), next(rows, None))
         pieces = await self._take(session, max_count)
         if session.ahead is None:
             return Batch(pieces, None)
-        if len(self._sessions) >= self._limit:
-            raise CimError(Status.SERVER_LIMITS_EXCEEDED, f"{self._limit} enumerations are open, and no more may be.")
+        self._check_room(owner)
         context = secrets.token_urlsafe(18)
         self._sessions[context] = session
         self._rest(context, session)
         return Batch(pieces, context)
+
+    def _check_room(self, owner: tuple[str, str]) -> None:
+        """Raise SERVER_LIMITS_EXCEEDED if no further session may be opened."""
+        limits = self._limits
+        if len(self._sessions) >= limits.sessions:
+            raise CimError(
+                Status.SERVER_LIMITS_EXCEEDED, f"{limits.sessions} enumerations are open, and no more may be."
+            )
+        if sum(each.owner[0] == owner[0] for each in self._sessions.values()) >= limits.of_user:
+            raise CimError(
+                Status.SERVER_LIMITS_EXCEEDED, f"{limits.of_user} enumerations of this user are open, no more may be."
+            )
 
     async def pull(self, owner: tuple[str, str], kind: Kind, context: str, max_count: int) -> Batch:
         """Give the next batch. INVALID_ENUMERATION_CONTEXT."""
@@ -108,25 +138,37 @@ class Enumerations:
         self._wake(session)
         try:
             pieces = await self._take(session, max_count)
-        except BaseException:
+        except BaseException:  # a client that has gone included
             self._sessions.pop(context, None)
             raise
+        if session.abandoned:
+            raise CimError(Status.PULL_HAS_BEEN_ABANDONED, "The enumeration was closed while this pull was under way.")
         if session.ahead is None:
             self._sessions.pop(context, None)
             return Batch(pieces, None)
         self._rest(context, session)
         return Batch(pieces, context)
 
-    def close(self, owner: tuple[str, str], context: str) -> None:
-        """End a session before its end. INVALID_ENUMERATION_CONTEXT, PULL_CANNOT_BE_ABANDONED."""
+    def count(self, owner: tuple[str, str], context: str) -> int:
+        """Return how many instances a session has still to give. INVALID_ENUMERATION_CONTEXT."""
         session = self._find(owner, context)
-        if session.busy:
-            raise CimError(Status.PULL_CANNOT_BE_ABANDONED, "A pull of this enumeration is under way.")
+        return len(session.results) - session.given
+
+    def close(self, owner: tuple[str, str], context: str) -> None:
+        """End a session before its end; a pull under way is abandoned.
+
+        INVALID_ENUMERATION_CONTEXT; PULL_CANNOT_BE_ABANDONED if it is the last, which ends the session anyway.
+        """
+        session = self._find(owner, context)
+        if session.busy and session.ahead is None:
+            raise CimError(Status.PULL_CANNOT_BE_ABANDONED, "The last pull of this enumeration is under way.")
+        session.abandoned = session.busy
         self._wake(session)
         del self._sessions[context]
 
     def close_all(self) -> None:
-        """End all sessions."""
+        """End all sessions, and open no more."""
+        self._closing = True
         for session in self._sessions.values():
             self._wake(session)
         self._sessions.clear()
@@ -134,11 +176,12 @@ class Enumerations:
     def check_timeout(self, timeout: int | None) -> int:
         """Return the seconds that a session survives, INVALID_OPERATION_TIMEOUT if that is not granted."""
         if timeout is None:
-            return self._timeout
-        if not 1 <= timeout <= self._longest_timeout:
+            return self._limits.timeout
+        longest = self._limits.longest_timeout
+        if not 1 <= timeout <= longest:
             raise CimError(
                 Status.INVALID_OPERATION_TIMEOUT,
-                f"OperationTimeout lies between 1 and {self._longest_timeout} seconds, not {timeout}.",
+                f"OperationTimeout lies between 1 and {longest} seconds, not {timeout}.",
             )
         return timeout
 
@@ -152,8 +195,16 @@ class Enumerations:
         if max_count == 0 or session.ahead is None:
             return []
         session.busy = True
-        rows = [session.ahead, *islice(session.rows, max_count)]
+        try:
+            return await self._batch(session, max_count)
+        finally:
+            session.busy = False
+
+    async def _batch(self, session: _Session, max_count: int) -> list[bytes]:
+        ahead = [] if session.ahead is None else [session.ahead]
+        rows = [*ahead, *islice(session.rows, max_count)]
         session.ahead = rows.pop() if len(rows) > max_count else None
+        session.given += len(rows)
         pieces: list[bytes] = []
         for namespace, group in groupby(rows, lambda row: row[0]):
             batch = [item for _, item in group]
@@ -161,8 +212,9 @@ class Enumerations:
             instances = [item for item in batch if isinstance(item, Instance)]
             results = session.results
             pieces += self._fragments.encode_names(results.shape, namespace, names)
-            pieces += await self._fragments.encode(results.shape, Found(namespace, instances), results.detail)
-        session.busy = False
+            pieces += await self._fragments.encode(
+                results.shape, Found(namespace, instances), results.detail, keep=len(results) <= KEPT
+            )
         return pieces
 
     def _rest(self, context: str, session: _Session) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -12,14 +13,17 @@ from pycimom.fragments import Detail, Found, Shape
 from pycimom.query import Query, compile_filter, compile_query
 from pycimom.repository import NamespaceClasses, Repository
 
+MATCHED_AT_ONCE = 200
+"""More instances than these are matched in a thread."""
 
-def filtered(results: Results, text: str, language: str, repository: Repository, class_name: str) -> Results:
+
+async def filtered(results: Results, text: str, language: str, repository: Repository, class_name: str) -> Results:
     """Return the results that fulfil a DMTF:FQL filter on a class."""
     try:
         matches = compile_filter(text, language, NamespaceClasses(repository, results.namespace), class_name)
     except CimError as error:
         raise _as_filter_error(error) from None
-    return replace(results, found=_matching(results.found, matches))
+    return replace(results, found=await _matching(results.found, matches))
 
 
 async def select_query(
@@ -29,11 +33,17 @@ async def select_query(
     query = compile_query(text, language, NamespaceClasses(broker.repository, context.namespace))
     found = await broker.read().instances(context.namespace, query.class_name)
     properties = None if query.properties is None else frozenset(each.lower() for each in query.properties)
-    return Results(context.namespace, shape, _matching(found, query.matches), detail=Detail(properties)), query
+    chosen = await _matching(found, query.matches)
+    return Results(context.namespace, shape, chosen, detail=Detail(properties)), query
 
 
-def _matching(found: Sequence[Found], matches: Callable[[Instance], bool]) -> list[Found]:
-    return [Found(each.namespace, [one for one in each.instances if matches(one)]) for each in found]
+async def _matching(found: Sequence[Found], matches: Callable[[Instance], bool]) -> list[Found]:
+    def choose() -> list[Found]:
+        return [Found(each.namespace, [one for one in each.instances if matches(one)]) for each in found]
+
+    if sum(len(each.instances) for each in found) <= MATCHED_AT_ONCE:
+        return choose()
+    return await asyncio.to_thread(choose)
 
 
 def _as_filter_error(error: CimError) -> CimError:

@@ -93,18 +93,21 @@ class Fragments:
             self._used -= self._freed.popleft()
         return self._used
 
-    async def encode(self, shape: Shape, found: Found, detail: Detail = FULL) -> Sequence[bytes]:
-        """Return instances in the given shape, as a few byte strings to be sent one after the other."""
+    async def encode(self, shape: Shape, found: Found, detail: Detail = FULL, *, keep: bool = True) -> Sequence[bytes]:
+        """Return instances in the given shape, as a few byte strings to be sent one after the other.
+
+        With ``keep`` False nothing more is kept than before.
+        """
         if not found.instances:
             return ()
-        if not (found.whole_class and detail.is_full):
-            return await self._encode(shape, found, detail)
+        if not (found.whole_class and detail.is_full and keep):
+            return await self._encode(shape, found, detail, keep)
         key = (found.namespace, found.instances[0].class_name, shape)
         known = self._classes.get(key)
         if known is not None and known[0] is found.instances:
             self._classes.move_to_end(key)
             return known[1]
-        chunks = await self._encode(shape, found, detail)
+        chunks = await self._encode(shape, found, detail, keep)
         self._keep_class(key, found.instances, chunks)
         return chunks
 
@@ -118,7 +121,7 @@ class Fragments:
             pieces.append(head + self._writer.name(name, home).encode() + tail)
         return pieces
 
-    async def _encode(self, shape: Shape, found: Found, detail: Detail) -> list[bytes]:
+    async def _encode(self, shape: Shape, found: Found, detail: Detail, keep: bool) -> list[bytes]:
         head, middle, tail = self._parts(shape, found.namespace)
         with_name = shape is not Shape.INSTANCE
         with_instance = "{instance}" in shape.value
@@ -129,9 +132,9 @@ class Fragments:
         for instance in found.instances:
             pieces.append(head)
             if with_name:
-                pieces.append(self._name(instance, found.namespace))
+                pieces.append(self._name(instance, found.namespace, keep))
             if with_instance:
-                body = self._instance(instance, found.namespace, detail)
+                body = self._instance(instance, found.namespace, detail, keep)
                 pieces += (middle, body)
                 size += len(body)
             pieces.append(tail)
@@ -154,31 +157,30 @@ class Fragments:
         middle, _, tail = rest.partition("{instance}") if "{instance}" in rest else ("", "", rest)
         return head.encode(), middle.encode(), tail.encode()
 
-    def _name(self, instance: Instance, namespace: str) -> bytes:
+    def _name(self, instance: Instance, namespace: str, keep: bool) -> bytes:
         key = f"name {namespace}"
         kept = instance.cache.get(key)
-        if kept is None:
-            if instance.name is None:
-                raise CimError(Status.FAILED, f"The provider gave an instance of {instance.class_name} without a name.")
-            kept = self._keep(instance, key, self._writer.name(instance.name, namespace))
-        return bytes(kept.data)
+        if kept is not None:
+            return bytes(kept.data)
+        if instance.name is None:
+            raise CimError(Status.FAILED, f"The provider gave an instance of {instance.class_name} without a name.")
+        return self._made(instance, key, self._writer.name(instance.name, namespace), keep)
 
-    def _instance(self, instance: Instance, namespace: str, detail: Detail) -> bytes:
+    def _instance(self, instance: Instance, namespace: str, detail: Detail, keep: bool) -> bytes:
         if not detail.is_full:
             return self._writer.instance(instance, namespace, detail.properties, detail.class_origin).encode()
         key = f"instance {namespace}"
         kept = instance.cache.get(key)
-        if kept is None:
-            kept = self._keep(instance, key, self._writer.instance(instance, namespace))
-        return bytes(kept.data)
+        if kept is not None:
+            return bytes(kept.data)
+        return self._made(instance, key, self._writer.instance(instance, namespace), keep)
 
-    def _keep(self, instance: Instance, key: str, text: str) -> _Kept:
+    def _made(self, instance: Instance, key: str, text: str, keep: bool) -> bytes:
         data = text.encode()
-        kept = _Kept(data, self._freed)
-        self._used += len(data)
-        if self.used <= self._budget:
-            instance.cache[key] = kept
-        return kept
+        if keep and self.used + len(data) <= self._budget:
+            self._used += len(data)
+            instance.cache[key] = _Kept(data, self._freed)
+        return data
 
     def _keep_class(self, key: tuple[str, str, Shape], instances: Sequence[Instance], chunks: list[bytes]) -> None:
         size = sum(map(len, chunks))

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import re
+import zlib
 from collections.abc import Sequence
 from time import perf_counter_ns
 from urllib.parse import quote
@@ -13,12 +14,15 @@ from urllib.parse import quote
 import structlog
 
 from cim_provider import Authenticator, CimError, Principal, Status
+from netserve.messages import Headers as RequestHeaders
 from netserve.messages import Request, Response
 from pycimom.cimobject import decode, names_object
 from pycimom.cimom import Cimom
 from pycimom.cimxml import responses
 from pycimom.cimxml.requests import BadMessageError, Call, parse_call
+from pycimom.intrinsic import INTRINSIC
 from pycimom.query import LANGUAGES
+from pycimom.statistics import Statistics
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +33,9 @@ PARSED_AT_ONCE = 1 << 17
 """Messages beyond this size are parsed in a thread."""
 JOINED = 1 << 18
 """Answers up to this size are sent as one byte string."""
+WORTH_COMPRESSING = 1024
+COMPRESSION = 1
+"""The fastest level of zlib."""
 
 _MAN = re.compile(rf'\s*"?{re.escape(EXTENSION)}"?\s*;\s*ns\s*=\s*"?(\d+)"?\s*')
 _MEDIA_TYPE = re.compile(r"\s*(?:application|text)/xml\s*(?:;(.*))?", re.IGNORECASE)
@@ -50,8 +57,19 @@ class _RefusedError(Exception):
 class CimXmlHandler:
     """A netserve handler that answers CIM-XML."""
 
-    def __init__(self, cimom: Cimom, authenticator: Authenticator, realm: str) -> None:
+    def __init__(
+        self,
+        cimom: Cimom,
+        authenticator: Authenticator,
+        realm: str,
+        statistics: Statistics,
+        *,
+        gzip: bool = False,
+    ) -> None:
+        """``gzip`` says whether answers are compressed for clients that accept it."""
         self._cimom = cimom
+        self._statistics = statistics
+        self._gzip = gzip
         self._authenticator = authenticator
         self._unauthorized = _refusal(
             401, "A user name and a password are needed.", headers=[("WWW-Authenticate", f'Basic realm="{realm}"')]
@@ -71,14 +89,24 @@ class CimXmlHandler:
                 call = _call(request, prefix)
             else:
                 call = await asyncio.to_thread(_call, request, prefix)
-            content = await self._cimom.answer(call, principal, request.peer.address)
+            with self._statistics.watch() as provider_time:
+                content = await self._cimom.answer(call, principal, request.peer.address)
         except _RefusedError as refused:
             return refused.response
         except BadMessageError as bad:
             return _refusal(bad.status, str(bad), bad.cim_error)
         pieces = responses.answer(call, content)
-        body = b"".join(pieces) if sum(map(len, pieces)) <= JOINED else pieces
-        return Response(200, _answer_headers(prefix, (perf_counter_ns() - began) // 1000), body)
+        size = sum(map(len, pieces))
+        elapsed = perf_counter_ns() - began
+        operation = "InvokeMethod" if call.target is not None else call.name if call.name in INTRINSIC else "Unknown"
+        self._statistics.count(operation, elapsed, provider_time.spent, len(request.body), size)
+        headers = _answer_headers(prefix, elapsed // 1000)
+        if self._gzip:
+            headers.append(("Vary", "Accept-Encoding"))
+            if size >= WORTH_COMPRESSING and _accepts_gzip(request.headers):
+                headers.append(("Content-Encoding", "gzip"))
+                return Response(200, headers, await asyncio.to_thread(_compress, pieces))
+        return Response(200, headers, b"".join(pieces) if size <= JOINED else pieces)
 
     async def _authenticate(self, authorization: str | None) -> Principal | None:
         scheme, _, encoded = (authorization or "").partition(" ")
@@ -163,7 +191,7 @@ def _mismatch(name: str, header: str | None, body: str) -> _RefusedError:
     return _RefusedError(400, f"The header {name} {said}, the message {body}.", "header-mismatch")
 
 
-def _answer_headers(prefix: str, microseconds: int) -> Headers:
+def _answer_headers(prefix: str, microseconds: int) -> list[tuple[str, str]]:
     headers = [
         ("Content-Type", 'application/xml; charset="utf-8"'),
         ("Cache-Control", "no-cache"),
@@ -173,6 +201,21 @@ def _answer_headers(prefix: str, microseconds: int) -> Headers:
     if prefix:
         headers += [("Ext", ""), ("Man", f"{EXTENSION}; ns={prefix[:-1]}")]
     return headers
+
+
+def _accepts_gzip(headers: RequestHeaders) -> bool:
+    """Whether the client takes gzip (RFC 9110 12.5.3); a coding with the weight 0 is refused."""
+    for value in headers.all("accept-encoding"):
+        for coding in value.split(","):
+            name, _, weight = coding.partition(";")
+            if name.strip().lower() in ("gzip", "x-gzip", "*"):
+                return not re.fullmatch(r"\s*q\s*=\s*0(?:\.0*)?\s*", weight, re.IGNORECASE)
+    return False
+
+
+def _compress(pieces: Sequence[bytes]) -> bytes:
+    compressor = zlib.compressobj(COMPRESSION, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    return b"".join([*map(compressor.compress, pieces), compressor.flush()])
 
 
 def _refusal(status: int, why: str, cim_error: str | None = None, headers: Headers = ()) -> Response:

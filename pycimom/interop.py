@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 from cim_provider import (
     CimError,
@@ -20,6 +21,7 @@ from cim_provider import (
 from pycimom.profiles import PROFILE
 from pycimom.repository import Repository
 from pycimom.static import StaticView, declare
+from pycimom.statistics import Statistics, Totals, properties
 
 MANAGER = "CIM_ObjectManager"
 NAMESPACE = "CIM_Namespace"
@@ -31,6 +33,8 @@ SYSTEM = "CIM_ComputerSystem"
 HOSTED_SERVICE = "CIM_HostedService"
 CONFORMS = "CIM_ElementConformsToProfile"
 REFERENCED_PROFILE = "CIM_ReferencedProfile"
+STATISTICS = "CIM_CIMOMStatisticalData"
+STATISTICS_OF = "CIM_ElementStatisticalData"
 
 _CLASSES = (
     MANAGER,
@@ -43,14 +47,19 @@ _CLASSES = (
     PROFILE,
     CONFORMS,
     REFERENCED_PROFILE,
+    STATISTICS,
+    STATISTICS_OF,
 )
 _DMTF = 2
+_SNIA = 11
 _NOT_TOLD = 5
+_UNKNOWN = 0
 _OTHER_CLASS_INFO = 1
 _ENABLED = 2
 _NOT_APPLICABLE = 12
 _CIM_XML = 2
 _BASIC = 3
+_GATHER = "GatherStatisticalData"
 _FUNCTIONS = (2, 3, 5, 6, 9, 10)
 """Basic read, basic write, instance manipulation, association traversal, indications, pulled read."""
 _NOT_ADVERTISED = 2
@@ -68,11 +77,16 @@ class ServerIdentity:
 class InteropProvider(Provider):
     """Serves the one CIM_ObjectManager with its system, its namespaces and its mechanism, and the server's profiles.
 
-    Clients make and remove namespaces by creating and deleting CIM_Namespace instances.
+    Clients make and remove namespaces by creating and deleting CIM_Namespace instances, and switch the counting of
+    operations by CIM_ObjectManager.GatherStatisticalData.
     """
 
     def __init__(
-        self, repository: Repository, identity: ServerIdentity, indication_service: InstanceName | None = None
+        self,
+        repository: Repository,
+        identity: ServerIdentity,
+        indication_service: InstanceName | None = None,
+        statistics: Statistics | None = None,
     ) -> None:
         """``indication_service`` is the central instance of the Indications profile, if the server implements it."""
         self._declarations = {name: declare(repository.get(identity.namespace, name)) for name in _CLASSES}
@@ -80,7 +94,10 @@ class InteropProvider(Provider):
         self._identity = identity
         self._fixed = _instances(identity, indication_service)
         self._namespaces: Sequence[str] = ()
+        self._statistics = statistics or Statistics()
+        self._counted: Mapping[str, Totals] = {}
         self._view = StaticView.of(self._fixed)
+        self._lock = Lock()
 
     @property
     def declarations(self) -> Mapping[str, ClassDeclaration]:
@@ -88,15 +105,55 @@ class InteropProvider(Provider):
         return self._declarations
 
     def view(self) -> StaticView:
-        """Return a view with the namespaces that there are now."""
+        """Return a view with the namespaces that there are now, and what has been counted so far."""
+        with self._lock:  # any thread may ask
+            return self._renewed()
+
+    def _renewed(self) -> StaticView:
+        manager = self._fixed[0]
         names = self._repository.namespaces()
         if names != self._namespaces:
-            manager = self._fixed[0]
             namespaces = [_namespace(self._identity, name) for name in names]
             links = [_link(self._identity, NAMESPACE_IN_MANAGER, manager, each) for each in namespaces]
             self._view = StaticView.of([*self._fixed, *namespaces, *links])
             self._namespaces = names
+            self._counted = {}
+        self._show_statistics(manager)
         return self._view
+
+    def _show_statistics(self, manager: Instance) -> None:
+        totals = dict(self._statistics.totals)
+        gone = [
+            _name(each)
+            for operation, before in self._counted.items()
+            if operation not in totals
+            for each in _statistical_data(self._identity, manager, operation, before)
+        ]
+        put = [
+            each
+            for operation, now in totals.items()
+            if self._counted.get(operation) != now
+            for each in _statistical_data(self._identity, manager, operation, now)
+        ]
+        shown = self._view.instance(_name(manager))
+        if shown is None or shown.get(_GATHER) != self._statistics.gathering:
+            put.append(Instance(MANAGER, {**manager.properties, _GATHER: self._statistics.gathering}, manager.name))
+        if put or gone:
+            self._view = self._view.replaced(put, gone)
+        self._counted = totals
+
+    async def modify_instance(
+        self, context: Context, name: InstanceName, changes: Mapping[str, Value], property_list: Collection[str] | None
+    ) -> None:
+        """Switch the counting of operations; nothing else can be changed."""
+        current = self.view().instance(name)
+        if current is None or name.class_name.lower() != MANAGER.lower():
+            raise CimError(Status.NOT_SUPPORTED, f"Instances of {name.class_name} cannot be modified.")
+        for each, value in changes.items():
+            if each != _GATHER and value != current.get(each):
+                raise CimError(Status.NOT_SUPPORTED, f"The property {each} of {MANAGER} cannot be modified.")
+        if _GATHER in changes:
+            self._statistics.switch(bool(changes[_GATHER]))
 
     async def create_instance(self, context: Context, instance: Instance) -> InstanceName:
         """Make a namespace. The keys may be left out but for Name; the server knows them."""
@@ -127,7 +184,6 @@ def _instances(identity: ServerIdentity, indication_service: InstanceName | None
         ElementName="pycimom",
         # pywbem takes the version from the end of the description.
         Description=f"Xen CIM server version {identity.version}",
-        GatherStatisticalData=False,
         EnabledState=_ENABLED,
         RequestedState=_NOT_APPLICABLE,
         OperationalStatus=[2],
@@ -157,6 +213,7 @@ def _instances(identity: ServerIdentity, indication_service: InstanceName | None
         ElementName=identity.system_name,
         NameFormat="Other",
         Description="The system that this CIM server runs on",
+        OperationalStatus=[_UNKNOWN],
         EnabledState=_NOT_TOLD,
         RequestedState=_NOT_APPLICABLE,
     )
@@ -166,33 +223,44 @@ def _instances(identity: ServerIdentity, indication_service: InstanceName | None
         system,
         _link(identity, MECHANISM_FOR_MANAGER, manager, mechanism),
         _link(identity, HOSTED_SERVICE, system, manager),
-        *_profiles(identity, system, indication_service),
+        *_profiles(identity, manager, system, indication_service),
     ]
 
 
-def _profiles(identity: ServerIdentity, system: Instance, indication_service: InstanceName | None) -> list[Instance]:
+def _profiles(
+    identity: ServerIdentity, manager: Instance, system: Instance, indication_service: InstanceName | None
+) -> list[Instance]:
     """Return the profiles that the server itself implements, their central instances, and which refers to which."""
     registration = _profile(identity, "DSP1033", "Profile Registration", "1.1.0")
-    made = [registration, _conforms(identity, registration, _name(registration))]
+    server = _profile(identity, "SMI-S:Server", "Server", "1.2.0", _SNIA)
+    made = [
+        registration,
+        server,
+        _conforms(identity, registration, _name(registration)),
+        _conforms(identity, registration, _name(server)),
+        _conforms(identity, server, _name(manager)),
+    ]
     if indication_service is not None:
-        indications = _profile(identity, "DSP1054", "Indications", "1.2.2")
-        made += [
-            indications,
-            _conforms(identity, registration, _name(indications)),
-            _conforms(identity, indications, indication_service),
-            _link(identity, REFERENCED_PROFILE, registration, indications),  # Antecedent is the one referred to
-            _instance(identity, HOSTED_SERVICE, {"Antecedent": _name(system), "Dependent": indication_service}),
-        ]
+        made.append(_instance(identity, HOSTED_SERVICE, {"Antecedent": _name(system), "Dependent": indication_service}))
+        # Minor versions are compatible, but clients look for the exact one that they know.
+        for document, version in (("DSP1054", "1.2.2"), ("DSP1054:1.1.0", "1.1.0")):
+            indications = _profile(identity, document, "Indications", version)
+            made += [
+                indications,
+                _conforms(identity, registration, _name(indications)),
+                _conforms(identity, indications, indication_service),
+                _link(identity, REFERENCED_PROFILE, registration, indications),  # Antecedent is the one referred to
+            ]
     return made
 
 
-def _profile(identity: ServerIdentity, document: str, name: str, version: str) -> Instance:
+def _profile(identity: ServerIdentity, document: str, name: str, version: str, organization: int = _DMTF) -> Instance:
     return _instance(
         identity,
         PROFILE,
         {"InstanceID": f"xen-cim:{document}"},
         ElementName=name,
-        RegisteredOrganization=_DMTF,
+        RegisteredOrganization=organization,
         RegisteredName=name,
         RegisteredVersion=version,
         AdvertiseTypes=[_NOT_ADVERTISED],
@@ -205,6 +273,15 @@ def _conforms(identity: ServerIdentity, profile: Instance, element: InstanceName
 
 def _link(identity: ServerIdentity, class_name: str, antecedent: Instance, dependent: Instance) -> Instance:
     return _instance(identity, class_name, {"Antecedent": _name(antecedent), "Dependent": _name(dependent)})
+
+
+def _statistical_data(
+    identity: ServerIdentity, manager: Instance, operation: str, totals: Totals
+) -> tuple[Instance, Instance]:
+    """Return what was counted of an operation, and its link to the object manager."""
+    key = f"CIM:{manager.get('Name')}:{operation}"
+    data = _instance(identity, STATISTICS, {"InstanceID": key}, **properties(operation, totals))
+    return data, _instance(identity, STATISTICS_OF, {"ManagedElement": _name(manager), "Stats": _name(data)})
 
 
 def _hosted(identity: ServerIdentity, class_name: str) -> dict[str, KeyValue]:

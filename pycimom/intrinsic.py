@@ -33,6 +33,16 @@ class Services:
 
 Content = Sequence[bytes]
 Handler = Callable[..., Awaitable[Content]]
+
+
+class Created(list[bytes]):
+    """The content of a response that tells of a new instance."""
+
+    def __init__(self, name: InstanceName, content: Content) -> None:
+        super().__init__(content)
+        self.name = name
+
+
 Select = Callable[..., Awaitable[Results]]
 Read = Callable[[Reader, Element, str], Any]
 
@@ -171,8 +181,9 @@ SESSION = (
     Parameter("MaxObjectCount", _UINT32, 0),
 )
 OPEN = (Parameter("FilterQueryLanguage", _STRING), Parameter("FilterQuery", _STRING), *SESSION)
+ENUMERATION_CONTEXT = Parameter("EnumerationContext", _STRING, required=True)
 PULL = (
-    Parameter("EnumerationContext", _STRING, required=True),
+    ENUMERATION_CONTEXT,
     Parameter("MaxObjectCount", _UINT32, required=True),
 )
 
@@ -281,7 +292,9 @@ def _open(select: Select, shape: Shape, kind: Kind, *parameters: Parameter) -> O
                     Status.FILTERED_ENUMERATION_NOT_SUPPORTED,
                     "Associated instances can be filtered if ResultClass is given, their paths cannot.",
                 )
-            results = filtered(results, filter_query, filter_query_language, services.broker.repository, class_name)
+            results = await filtered(
+                results, filter_query, filter_query_language, services.broker.repository, class_name
+            )
         owner = (context.principal.name, context.namespace)
         return _batch(await services.enumerations.open(owner, kind, results, operation_timeout, max_object_count))
 
@@ -380,7 +393,7 @@ async def _create_instance(
         raise CimError(Status.INVALID_CLASS, f"{declared.name} is abstract: it has no instances of its own.")
     instance = Instance(declared.name, {name: value for name, value in values.items() if value is not None})
     name = await services.broker.create_instance(context, instance)
-    return responses.return_value([services.writer.name(name, context.namespace).encode()])
+    return Created(name, responses.return_value([services.writer.name(name, context.namespace).encode()]))
 
 
 async def _modify_instance(
@@ -431,6 +444,11 @@ async def _set_property(
 async def _delete_instance(services: Services, context: Context, instance_name: InstanceName) -> Content:
     await services.broker.delete_instance(context, instance_name)
     return []
+
+
+async def _enumeration_count(services: Services, context: Context, enumeration_context: str) -> Content:
+    count = services.enumerations.count((context.principal.name, context.namespace), enumeration_context)
+    return responses.return_value([f"<VALUE>{count}</VALUE>".encode()])
 
 
 async def _close_enumeration(services: Services, context: Context, enumeration_context: str) -> Content:
@@ -505,7 +523,8 @@ INTRINSIC: Final[Mapping[str, Operation]] = {
         ),
     ),
     **{kind.value: _pull(kind) for kind in Kind},
-    "CloseEnumeration": Operation(_close_enumeration, (Parameter("EnumerationContext", _STRING, required=True),)),
+    "CloseEnumeration": Operation(_close_enumeration, (ENUMERATION_CONTEXT,)),
+    "EnumerationCount": Operation(_enumeration_count, (ENUMERATION_CONTEXT,)),
     "GetProperty": Operation(_get_property, (INSTANCE_NAME, Parameter("PropertyName", _STRING, required=True))),
     "SetProperty": Operation(
         _set_property,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from cim_provider import CimError, Instance, InstanceName, Provider, Status, View
 from pycimom.fragments import Found
+from pycimom.provider_calls import ProviderCalls
 from pycimom.repository import CimClass, Repository
+from pycimom.statistics import in_provider
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,10 @@ class Routes(Protocol):
 class Reading:
     """One consistent look at everything. It lives as long as its request, or as its enumeration session."""
 
-    def __init__(self, repository: Repository, routes: Routes) -> None:
+    def __init__(self, repository: Repository, routes: Routes, calls: ProviderCalls) -> None:
         self._repository = repository
         self._routes = routes
+        self._calls = calls
         self._views: dict[Provider, View] = {}
 
     def view(self, provider: Provider) -> View:
@@ -53,11 +55,12 @@ class Reading:
             for provider in self._routes.providers(namespace, name)
         ]
         # A view may have to make its rows first, and nobody knows beforehand how many they are.
-        found = await asyncio.to_thread(self._collect, sources) if sources else []
+        found = await self._calls.read(lambda: self._collect(sources)) if sources else []
         return [Found(namespace, each, whole_class=True) for each in found if each]
 
     def _collect(self, sources: Iterable[tuple[Provider, str]]) -> list[Sequence[Instance]]:
-        return [self.view(provider).instances(name) for provider, name in sources]
+        with in_provider():
+            return [self.view(provider).instances(name) for provider, name in sources]
 
     def instance(self, namespace: str, name: InstanceName) -> Instance | None:
         """Return the instance with this name, or None."""

@@ -31,10 +31,12 @@ MODEL_CLASSES = (
 
 INTEROP_CLASSES = (
     *PROFILE_CLASSES,
+    "CIM_CIMOMStatisticalData",
     "CIM_CIMXMLCommunicationMechanism",
     "CIM_CommMechanismForManager",
     "CIM_ComputerSystem",
     "CIM_ElementCapabilities",
+    "CIM_ElementStatisticalData",
     "CIM_FilterCollection",
     "CIM_FilterCollectionSubscription",
     "CIM_HostedService",

@@ -17,7 +17,7 @@ from netserve.server import HttpServer
 from pycimom.broker import Broker, Registration
 from pycimom.cimom import Cimom
 from pycimom.cimxml.writing import Writer
-from pycimom.enumerations import Enumerations
+from pycimom.enumerations import EnumerationLimits, Enumerations
 from pycimom.fragments import Fragments
 from pycimom.http_binding import CimXmlHandler
 from pycimom.indications.delivery import DeliverySettings
@@ -31,6 +31,7 @@ from pycimom.repository import NamespaceClasses, Repository
 from pycimom.repository_cache import INTEROP_NAMESPACE
 from pycimom.schema_operations import SchemaOperations
 from pycimom.static import UnservedInstances
+from pycimom.statistics import Statistics
 
 __all__ = ["CimServer", "Registration", "Settings"]
 
@@ -63,24 +64,37 @@ class Settings:
     enumeration_timeout: int = 60
     """How long one survives between two pulls, if the client does not say."""
     longest_enumeration_timeout: int = 600
+    enumerations_of_user: int = 100
+    """How many of the open enumerations may be one user's."""
+    provider_limit: float = 60.0
+    """How long a provider may take for one call."""
+    gzip: bool = False
+    """Whether answers are compressed for clients that accept it."""
 
 
 class CimServer:
     """Serves providers over CIM-XML."""
 
     def __init__(self, settings: Settings, registrations: Sequence[Registration], authenticator: Authenticator) -> None:
-        self.broker = Broker(settings.repository, registrations)
+        self.broker = Broker(settings.repository, registrations, settings.provider_limit)
+        self._statistics = Statistics()
         self._lock: int | None = None
         self._store = self._open_store(settings)
         self._register_own(settings)
         writer = Writer(settings.repository)
         fragments = Fragments(writer, settings.host, settings.fragment_budget)
         self._enumerations = Enumerations(
-            fragments, settings.enumerations, settings.enumeration_timeout, settings.longest_enumeration_timeout
+            fragments,
+            EnumerationLimits(
+                settings.enumerations,
+                settings.enumerations_of_user,
+                settings.enumeration_timeout,
+                settings.longest_enumeration_timeout,
+            ),
         )
         schema = SchemaOperations(settings.repository, settings.host)
         services = Services(self.broker, writer, fragments, self._enumerations, schema)
-        handler = CimXmlHandler(Cimom(services), authenticator, settings.realm)
+        handler = CimXmlHandler(Cimom(services), authenticator, settings.realm, self._statistics, gzip=settings.gzip)
         self._http = HttpServer(handler, settings.doors)
 
     def _open_store(self, settings: Settings) -> InstanceStore | None:
@@ -118,7 +132,8 @@ class CimServer:
             self.broker.register(Registration(indications, (INTEROP_NAMESPACE,)))
             service = indications.name
         identity = ServerIdentity(settings.host, settings.version, INTEROP_NAMESPACE)
-        self.broker.register(Registration(InteropProvider(repository, identity, service), (INTEROP_NAMESPACE,)))
+        interop = InteropProvider(repository, identity, service, self._statistics)
+        self.broker.register(Registration(interop, (INTEROP_NAMESPACE,)))
 
     @property
     def doors(self) -> Sequence[Door]:

@@ -58,7 +58,24 @@ def datetime_text(value: datetime | timedelta) -> str:
 
 
 def _boolean_text(value: bool) -> str:
-    return "TRUE" if value else "FALSE"
+    if value is True:
+        return "TRUE"
+    if value is False:
+        return "FALSE"
+    raise TypeError("it is not a boolean")
+
+
+def _integer_text(cim_type: str) -> Callable[[int], str]:
+    lowest, highest = INTEGERS[cim_type]
+
+    def text(value: int) -> str:
+        # Enumerations are integers too; booleans are not, whatever Python says.
+        kind = value.__class__
+        if (kind is int or (isinstance(value, int) and kind is not bool)) and lowest <= value <= highest:
+            return f"{value:d}"
+        raise TypeError(f"it is no {cim_type}")
+
+    return text
 
 
 def _real_text(digits: int) -> Callable[[float], str]:
@@ -81,7 +98,7 @@ _WRITERS: dict[str, Callable[[Any], str]] = {
     "char16": escape,
     "real32": _real_text(8),
     "real64": _real_text(16),
-    **dict.fromkeys(INTEGERS, "%d".__mod__),
+    **{cim_type: _integer_text(cim_type) for cim_type in INTEGERS},
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from cim_provider import CimError, Instance, InstanceName, Status, Value
 from pycimom.cimxml.scalars import escape, escape_attribute, writer
@@ -18,6 +18,17 @@ class ClassSource(Protocol):
         """Return a class."""
 
 
+class WrongValueError(Exception):
+    """A provider gave a value that its class does not declare so."""
+
+    def __init__(self, class_name: str, member: str, value: Any) -> None:
+        super().__init__(f"{class_name}.{member} cannot be {type(value).__name__}")
+        self.class_name = class_name
+        self.member = member
+        """A property, key or parameter, or a method for its return value."""
+        self.given = type(value).__name__
+
+
 Render = Callable[[Any, str], str]
 """Turns a value that is not NULL, in a namespace, into the text of its VALUE element."""
 Column = tuple[str, str, str, Render]
@@ -25,6 +36,8 @@ Column = tuple[str, str, str, Render]
 
 KeyColumn = tuple[str, Callable[[Any], str] | None]
 """How a key is written: what stands before its value, and what makes the text of the value; None for a reference."""
+_WRONG = (TypeError, ValueError, AttributeError, OverflowError)
+"""What goes wrong when a value of another type is written."""
 TEMPLATES = 10_000
 """How many classes' templates are kept."""
 
@@ -56,7 +69,10 @@ class Writer:
             if properties is not None and key not in properties:
                 continue
             value = values.get(spelled)
-            text = null if value is None else render(value, namespace)
+            try:
+                text = null if value is None else render(value, namespace)
+            except _WRONG as error:
+                raise WrongValueError(declared.name, spelled, value) from error
             if class_origin:
                 text = text.replace(">", f' CLASSORIGIN="{declared.properties[spelled].origin}">', 1)
             parts.append(text)
@@ -73,12 +89,13 @@ class Writer:
         parts = [f'<INSTANCENAME CLASSNAME="{escape_attribute(name.class_name)}">']
         for key, value in name.keys:
             head, text = columns.get(key) or columns.get(key.lower()) or _key_column(key, _type_of(value))
-            if text is None:
-                if not isinstance(value, InstanceName):
-                    raise TypeError(f"the key {key} is a reference")
-                content = f"<VALUE.REFERENCE>{self._local_path(value, namespace)}</VALUE.REFERENCE></KEYBINDING>"
-            else:
-                content = f"{text(value)}</KEYVALUE></KEYBINDING>"
+            try:
+                if text is None:
+                    content = f"{self._reference(cast(InstanceName, value), namespace)}</KEYBINDING>"
+                else:
+                    content = f"{text(value)}</KEYVALUE></KEYBINDING>"
+            except _WRONG as error:
+                raise WrongValueError(name.class_name, key, value) from error
             parts += (head, content)
         parts.append("</INSTANCENAME>")
         return "".join(parts)
@@ -102,18 +119,24 @@ class Writer:
 
     def value(self, declared: CimProperty | CimParameter, value: Value, namespace: str) -> str:
         """Return the VALUE, VALUE.ARRAY, VALUE.REFERENCE or VALUE.REFARRAY element of a value that is not NULL."""
-        return self._render(declared.type, declared.array, declared.embedded is not None)(value, namespace)
+        try:
+            return self._render(declared.type, declared.array, declared.embedded is not None)(value, namespace)
+        except _WRONG as error:
+            raise WrongValueError("", declared.name, value) from error
 
     def method_result(self, method: CimMethod, value: Value, outputs: dict[str, Value], namespace: str) -> str:
         """Return RETURNVALUE and the PARAMVALUE elements of a METHODRESPONSE."""
         parts = []
         if value is not None:
-            text = self._render(method.returns, False, False)(value, namespace)
+            try:
+                text = self._render(method.returns, False, False)(value, namespace)
+            except _WRONG as error:
+                raise WrongValueError("", method.name, value) from error
             parts.append(f'<RETURNVALUE PARAMTYPE="{method.returns}">{text}</RETURNVALUE>')
         for name, output in outputs.items():
             declared = method.find_parameter(name)
             if declared is None:
-                raise ValueError(f"method {method.name} has no parameter {name}")
+                raise WrongValueError("", f"{method.name}.{name}", output)
             text = "" if output is None else self.value(declared, output, namespace)
             embedded = _embedded_attribute(declared.embedded)
             parts.append(
@@ -171,6 +194,8 @@ class Writer:
         return many
 
     def _reference(self, name: InstanceName, namespace: str) -> str:
+        if not isinstance(name, InstanceName):
+            raise TypeError("it is not the name of an instance")
         return f"<VALUE.REFERENCE>{self._local_path(name, namespace)}</VALUE.REFERENCE>"
 
     def _embedded(self, instance: Any, namespace: str) -> str:

@@ -9,7 +9,7 @@ import pywbem
 
 from cim_provider import CimError, Status
 from pycimom.cimxml.writing import Writer
-from pycimom.enumerations import Enumerations, Kind, Results
+from pycimom.enumerations import EnumerationLimits, Enumerations, Kind, Results
 from pycimom.fragments import Found, Fragments, Shape
 
 
@@ -89,7 +89,7 @@ def test_sessions_are_limited(start, tools):
 
 async def test_sessions_expire(schema, tools):
     fragments = Fragments(Writer(schema), "host", 1 << 20)
-    sessions = Enumerations(fragments, limit=10, timeout=0, longest_timeout=10)
+    sessions = Enumerations(fragments, EnumerationLimits(timeout=0, longest_timeout=10))
     results = Results(tools.namespace, Shape.INSTANCE, [Found(tools.namespace, [tools.system(1), tools.system(2)])])
     owner = ("olga", tools.namespace)
     short = await sessions.open(owner, Kind.INSTANCES, results, None, 1)
