@@ -14,7 +14,8 @@ Kind: TypeAlias = Literal["name", "string", "number", "symbol", "end"]
 _TOKEN = re.compile(
     r"""(?P<space> \s+ )
       | (?P<string> '(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" )
-      | (?P<number> [+-]? (?: 0[xX][0-9A-Fa-f]+ | [01]+[bB] | (?: \d+(?:\.\d+)? | \.\d+ ) (?:[eE][+-]?\d+)? ) (?![A-Za-z_]) )
+      | (?P<number> [+-]? (?: 0[xX][0-9A-Fa-f]+ | [01]+[bB] | (?: \d+(?:\.\d+)? | \.\d+ ) (?:[eE][+-]?\d+)? )
+                    (?![A-Za-z_]) )
       | (?P<name> [^\W\d]\w* )
       | (?P<symbol> <> | <= | >= | != | :: | [=<>().,*\[\]] )""",
     re.VERBOSE | re.DOTALL,
