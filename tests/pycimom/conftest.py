@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pycimom.repository import Repository
 from pycimom.repository_cache import open_repository
+from valid_answers import validated_answers
 from xen_tools.errors import CommandError
 from xen_tools.schema import obtain
 from xen_tools.settings import cache_folder, schema_file
@@ -54,3 +56,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def repository(schema_archive: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """The class repository of the tests' model."""
     return open_repository(schema_archive, [model], tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def valid_answers() -> Iterator[None]:
+    """Hold every answer of every server that a test starts against the DTD."""
+    with validated_answers() as answers:
+        yield
+    assert answers is None or answers.problems == []
