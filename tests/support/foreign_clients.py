@@ -49,7 +49,7 @@ def npm() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "package.json").write_bytes(manifest)
         try:
-            run(manager, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", folder, cwd=folder)
+            run(manager, "install", "--no-save", "--no-audit", "--no-fund", "--fetch-retries=1", cwd=folder)
         except (AssertionError, subprocess.TimeoutExpired) as error:
             pytest.skip(f"the npm packages cannot be installed: {error}")
     for script in (CLIENTS / "npm").glob("*.mjs"):
