@@ -103,8 +103,7 @@ class Enumerations:
         self, owner: tuple[str, str], kind: Kind, results: Results, operation_timeout: int | None, max_count: int
     ) -> Batch:
         """Begin a session and give its first batch. A session whose first batch is all of it is closed at once."""
-        if self._closing:
-            raise CimError(Status.SERVER_IS_SHUTTING_DOWN, "The server is shutting down.")
+        self._check_open()
         rows = results.rows()
         session = _Session(owner, kind, results, rows, float(self.check_timeout(operation_timeout)), next(rows, None))
         pieces = await self._take(session, max_count)
@@ -115,6 +114,10 @@ class Enumerations:
         self._sessions[context] = session
         self._rest(context, session)
         return Batch(pieces, context)
+
+    def _check_open(self) -> None:
+        if self._closing:
+            raise CimError(Status.SERVER_IS_SHUTTING_DOWN, "The server is shutting down.")
 
     def _check_room(self, owner: tuple[str, str]) -> None:
         """Raise SERVER_LIMITS_EXCEEDED if no further session may be opened."""
@@ -186,6 +189,7 @@ class Enumerations:
         return timeout
 
     def _find(self, owner: tuple[str, str], context: str) -> _Session:
+        self._check_open()
         session = self._sessions.get(context)
         if session is None or session.owner != owner:
             raise _unknown("it is closed, expired, or was never opened here")

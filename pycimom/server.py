@@ -152,8 +152,8 @@ class CimServer:
 
     async def stop(self, grace: float = 5.0) -> None:
         """Close the doors after answering what is under way, then stop the providers."""
-        await self._http.close(grace)
         self._enumerations.close_all()
+        await self._http.close(grace)
         await self.broker.stop(grace)
         if self._store is not None:
             self._store.close()

@@ -22,6 +22,16 @@ from xen_tools.schema import model_files, obtain
 from xen_tools.settings import cache_folder, schema_file
 
 
+def own_addresses() -> tuple[str, ...]:
+    """The address under which others would reach this machine, if there is one."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("8.8.8.8", 80))  # sends nothing
+        except OSError:
+            return ()
+        return (probe.getsockname()[0],)
+
+
 @pytest.fixture(autouse=True)
 def valid_answers() -> Iterator[None]:
     """Hold every answer of every server that a test starts against the DTD."""
@@ -56,7 +66,7 @@ def server(repository: Repository, tmp_path: Path, valid_answers: None) -> Itera
         [Registration(WbemTestProvider(repository), (NAMESPACE,))],
         host=socket.gethostname(),
         state=tmp_path / "state",
-        destinations=DestinationPolicy(("*",)),
+        destinations=DestinationPolicy(own_addresses()),
     )
     system = {"CreationClassName": "CIM_ComputerSystem", "Name": "example", "ElementName": "A system"}
     with pywbem.WBEMConnection(running.url, (USER, PASSWORD), "root/cimv2") as client:
