@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 import pywbem
 import XenAPI
-from bridge_process import short_folder
 
+from bridge_process import short_folder
 from netserve import certificates
 from xen_tools import schema
 from xenapi_core.access.local import set_password
