@@ -31,7 +31,10 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Registration:
-    """A provider and the namespaces in which it serves the classes that it declares."""
+    """A provider and the namespaces in which it serves the classes that it declares.
+
+    A provider's methods are coroutine functions, or plain functions that run on threads.
+    """
 
     provider: Provider
     namespaces: tuple[str, ...] = ("root/cimv2",)
@@ -85,11 +88,11 @@ class Broker:
         started: list[Registration] = []
         try:
             for each in self._registrations:
-                await each.provider.start()
+                await self._calls.run_unlimited(each.provider.start)
                 started.append(each)
         except BaseException:
             for each in reversed(started):
-                await each.provider.stop()
+                await self._calls.run_unlimited(each.provider.stop)
             raise
 
     async def stop(self, grace: float = 5.0) -> None:
@@ -98,7 +101,7 @@ class Broker:
             await asyncio.wait(set(self._writes), timeout=grace)
         for each in reversed(self._registrations):
             try:
-                await each.provider.stop()
+                await self._calls.run_unlimited(each.provider.stop)
             except Exception:
                 log.exception("provider_did_not_stop", provider=type(each.provider).__name__)
 

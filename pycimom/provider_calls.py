@@ -36,18 +36,20 @@ class ProviderCalls:
     async def run(self, method: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """Call a method of a provider, be it a coroutine function or a plain one."""
         with in_provider():
-            if inspect.iscoroutinefunction(method):
-                work = method(*arguments)
-            else:
-                plain = cast(Callable[..., T], method)
-                work = self._in_thread(lambda: plain(*arguments))
             try:
                 async with asyncio.timeout(self._limit) as deadline:
-                    return await work
+                    return await self.run_unlimited(method, *arguments)
             except TimeoutError:
                 if deadline.expired():
                     raise self._too_late(method) from None
                 raise  # the provider's own
+
+    async def run_unlimited(self, method: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+        """Call a method of a provider that may take its time, such as its start."""
+        if inspect.iscoroutinefunction(method):
+            return await cast(Awaitable[T], method(*arguments))
+        plain = cast(Callable[..., T], method)
+        return await self._in_thread(lambda: plain(*arguments))
 
     async def read(self, function: Callable[[], T]) -> T:
         """Call a function that reads from providers, on a thread."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import http.client
+
 import pytest
 from lxml import etree
 
@@ -245,3 +248,40 @@ def test_names_given_twice(ask, tools, tag):
         assert 'CODE="4"' in answer.text
     else:
         assert ask(tools.intrinsic("EnumerateInstanceNames", twice)).getheader("CIMError") == "request-not-valid"
+
+
+@pytest.mark.parametrize(
+    ("gzip_is_on", "accepted", "compressed"),
+    [
+        (False, "gzip", False),
+        (True, "gzip, deflate", True),
+        (True, "*", True),
+        (True, "deflate", False),
+        (True, "gzip;q=0", False),
+        (True, None, False),
+    ],
+)
+def test_answers_are_compressed_only_if_both_sides_want_it(start, tools, gzip_is_on, accepted, compressed):
+    server = start(gzip=gzip_is_on)
+    server.provider.put(*(tools.system(number) for number in range(20)))
+    fields = {
+        **tools.headers("EnumerateInstances"),
+        "Authorization": tools.basic(tools.user, tools.password),
+        "Content-Type": "application/xml",
+    }
+    if accepted is not None:
+        fields["Accept-Encoding"] = accepted
+    body = tools.intrinsic(
+        "EnumerateInstances", '<IPARAMVALUE NAME="ClassName"><CLASSNAME NAME="T_System"/></IPARAMVALUE>'
+    )
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection.putrequest("POST", "/cimom", skip_accept_encoding=True)
+    for name, value in {**fields, "Content-Length": str(len(body))}.items():
+        connection.putheader(name, value)
+    connection.endheaders(body.encode())
+    answer = connection.getresponse()
+    data = answer.read()
+    connection.close()
+    assert (answer.getheader("Content-Encoding") == "gzip") is compressed
+    text = (gzip.decompress(data) if compressed else data).decode()
+    assert text.count("<VALUE.NAMEDINSTANCE>") == 20

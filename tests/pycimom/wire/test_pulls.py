@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 import pywbem
@@ -57,6 +58,35 @@ def test_nothing_asked_for_keeps_the_session(many):
     assert (again.paths, again.eos) == ([], False)
     client.CloseEnumeration(again.context)
     _fails(lambda: client.PullInstancePaths(again.context, 1), pywbem.CIM_ERR_INVALID_ENUMERATION_CONTEXT)
+
+
+def test_what_is_left_is_counted(many, tools):
+    client = many.connect()
+
+    def left(context):
+        parameter = f'<IPARAMVALUE NAME="EnumerationContext"><VALUE>{context[0]}</VALUE></IPARAMVALUE>'
+        answer = many.post(tools.intrinsic("EnumerationCount", parameter), tools.headers("EnumerationCount"))
+        return re.search(r"<IRETURNVALUE><VALUE>(\d+)</VALUE></IRETURNVALUE>|CODE=\"(\d+)\"", answer.text).groups()
+
+    begun = client.OpenEnumerateInstances("T_System", MaxObjectCount=3)
+    assert left(begun.context) == ("20", None)
+    client.PullInstancesWithPath(begun.context, 5)
+    assert left(begun.context) == ("15", None)
+    client.CloseEnumeration(begun.context)
+    assert left(begun.context) == (None, "21")
+
+
+def test_pulls_of_very_many_keep_nothing(start, tools, monkeypatch):
+    monkeypatch.setattr("pycimom.enumerations.KEPT", 10)
+    server = start()
+    systems = [tools.system(number) for number in range(11)]
+    server.provider.put(*systems)
+    client = server.connect(use_pull_operations=True)
+    assert len(list(client.IterEnumerateInstances("T_System", MaxObjectCount=3))) == 11
+    assert not any(each.cache for each in systems)
+    server.provider.put(gone=(systems[0].name,))
+    assert len(list(client.IterEnumerateInstances("T_System", MaxObjectCount=3))) == 10
+    assert all(each.cache for each in systems[1:])
 
 
 def test_an_empty_enumeration_ends_at_once(client):

@@ -31,6 +31,7 @@ def test_create_and_delete(server, client, audited):
     assert [(each["user"], each["operation"], each["outcome"]) for each in audited()] == [
         ("olga", "CreateInstance", "ok"), ("olga", "DeleteInstance", "ok"), ("olga", "DeleteInstance", "NOT_FOUND"),
     ]  # fmt: skip
+    assert audited()[0]["object"] == audited()[1]["object"]
     assert audited()[1]["object"] == 'root/cimv2:T_Setting.InstanceID="new"'
 
 
