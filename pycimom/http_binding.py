@@ -28,7 +28,10 @@ log = structlog.get_logger(__name__)
 
 EXTENSION = "http://www.dmtf.org/cim/mapping/http/v1.0"
 METHODS = "POST, M-POST, OPTIONS"
-FUNCTIONAL_GROUPS = "basic-read, basic-write, instance-manipulation, association-traversal, query-execution, indication"
+FUNCTIONAL_GROUPS = (
+    "basic-read, basic-write, schema-manipulation, instance-manipulation, association-traversal, query-execution, "
+    "qualifier-declaration, indication"
+)
 PARSED_AT_ONCE = 1 << 17
 """Messages beyond this size are parsed in a thread."""
 JOINED = 1 << 18

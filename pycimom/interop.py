@@ -60,8 +60,8 @@ _NOT_APPLICABLE = 12
 _CIM_XML = 2
 _BASIC = 3
 _GATHER = "GatherStatisticalData"
-_FUNCTIONS = (2, 3, 5, 6, 9, 10)
-"""Basic read, basic write, instance manipulation, association traversal, indications, pulled read."""
+_FUNCTIONS = tuple(range(2, 13))
+"""All that DSP0200 knows, from basic read over schema manipulation to pulled queries."""
 _NOT_ADVERTISED = 2
 
 

@@ -76,8 +76,8 @@ class T_Lonely : T_Element { [Key] string Id; };
 
 
 @pytest.fixture(scope="session")
-def schema() -> Repository:
-    """The classes of MOF in root/cimv2, and an empty namespace."""
+def compiled() -> tuple[list[str], list[str], list[str]]:
+    """The names of the classes of MOF, superclasses first, their CLASS elements, and the qualifier declarations."""
     compiler = pywbem_mock.FakedWBEMConnection(default_namespace=NAMESPACE)
     compiler.compile_mof_string(MOF)
     classes: list[Any] = []
@@ -86,10 +86,21 @@ def schema() -> Repository:
         name = waiting.pop(0)
         classes.append(compiler.GetClass(name, LocalOnly=False, IncludeQualifiers=True, IncludeClassOrigin=True))
         waiting += compiler.EnumerateClassNames(ClassName=name, DeepInheritance=False)
+    return (
+        [each.classname for each in classes],
+        [each.tocimxmlstr() for each in classes],
+        [each.tocimxmlstr() for each in compiler.EnumerateQualifiers()],
+    )
+
+
+@pytest.fixture
+def schema(compiled: tuple[list[str], list[str], list[str]]) -> Repository:
+    """The classes of MOF in root/cimv2, and an empty namespace; tests may change them."""
+    names, classes, qualifiers = compiled
     return Repository.of_elements(
-        [etree.fromstring(each.tocimxmlstr()) for each in classes],
-        [etree.fromstring(each.tocimxmlstr()) for each in compiler.EnumerateQualifiers()],
-        {NAMESPACE: [each.classname for each in classes], "root/empty": []},
+        [etree.fromstring(each) for each in classes],
+        [etree.fromstring(each) for each in qualifiers],
+        {NAMESPACE: names, "root/empty": []},
     )
 
 

@@ -16,13 +16,7 @@ def client(server):
     key = connection.GetQualifier("Key")
     connection.default_namespace = "root/mine"
     connection.SetQualifier(key)
-    yield connection
-    for each in ("M_Below", "M_Thing"):
-        if each in connection.EnumerateClassNames(DeepInheritance=True):
-            connection.DeleteClass(each)
-    for each in connection.EnumerateQualifiers():
-        connection.DeleteQualifier(each.name)
-    server.server.broker.repository.delete_namespace("root/mine")
+    return connection
 
 
 def thing(**others: CIMProperty) -> CIMClass:
