@@ -93,15 +93,25 @@ def compiled() -> tuple[list[str], list[str], list[str]]:
     )
 
 
-@pytest.fixture
-def schema(compiled: tuple[list[str], list[str], list[str]]) -> Repository:
-    """The classes of MOF in root/cimv2, and an empty namespace; tests may change them."""
+def repository_of(compiled: tuple[list[str], list[str], list[str]]) -> Repository:
     names, classes, qualifiers = compiled
     return Repository.of_elements(
         [etree.fromstring(each) for each in classes],
         [etree.fromstring(each) for each in qualifiers],
         {NAMESPACE: names, "root/empty": []},
     )
+
+
+@pytest.fixture
+def schema(compiled: tuple[list[str], list[str], list[str]]) -> Repository:
+    """The classes of MOF in root/cimv2, and an empty namespace; tests may change them."""
+    return repository_of(compiled)
+
+
+@pytest.fixture(scope="session")
+def fixed_schema(compiled: tuple[list[str], list[str], list[str]]) -> Repository:
+    """The same, for tests that change nothing."""
+    return repository_of(compiled)
 
 
 def named(class_name: str, keys: dict[str, Any], **others: Any) -> Instance:

@@ -44,15 +44,15 @@ SYSTEMS = st.fixed_dictionaries(
 NAMESPACE = "root/cimv2"
 
 
-def written(schema, properties, **more):
-    return Writer(schema).instance(Instance("T_System", {**properties, **more}), NAMESPACE)
+def written(fixed_schema, properties, **more):
+    return Writer(fixed_schema).instance(Instance("T_System", {**properties, **more}), NAMESPACE)
 
 
 @given(SYSTEMS)
-def test_what_is_written_is_read_again(schema, properties):
+def test_what_is_written_is_read_again(fixed_schema, properties):
     inner = Instance("T_Setting", {"InstanceID": properties["Name"], "Level": 1})
-    text = written(schema, properties, Setting=inner, Settings=[inner, inner])
-    declared, values = Reader(schema, NAMESPACE).instance(parse_document(text.encode()), "it")
+    text = written(fixed_schema, properties, Setting=inner, Settings=[inner, inner])
+    declared, values = Reader(fixed_schema, NAMESPACE).instance(parse_document(text.encode()), "it")
     setting, settings = values.pop("Setting"), values.pop("Settings")
     assert declared.name == "T_System"
     assert {name: value for name, value in values.items() if value is not None} == properties
@@ -60,8 +60,8 @@ def test_what_is_written_is_read_again(schema, properties):
 
 
 @given(SYSTEMS)
-def test_pywbem_reads_what_is_written(schema, properties):
-    text = written(schema, properties)
+def test_pywbem_reads_what_is_written(fixed_schema, properties):
+    text = written(fixed_schema, properties)
     tree = pywbem._tupletree.xml_to_tupletree_sax(text, "test")
     found = pywbem._tupleparse.TupleParser().parse_instance(tree)
     for name in properties:
@@ -76,13 +76,13 @@ def test_pywbem_reads_what_is_written(schema, properties):
 
 
 @given(TEXT, st.integers(0, 65535))
-def test_names_are_read_again(schema, text, number):
+def test_names_are_read_again(fixed_schema, text, number):
     name = InstanceName("T_System", (("Name", text), ("Number", number)))
-    written_name = parse_document(Writer(schema).name(name, NAMESPACE).encode())
-    assert Reader(schema, NAMESPACE).instance_name(written_name, "it") == name
+    written_name = parse_document(Writer(fixed_schema).name(name, NAMESPACE).encode())
+    assert Reader(fixed_schema, NAMESPACE).instance_name(written_name, "it") == name
     link = InstanceName("T_Link", (("Antecedent", name.within(NAMESPACE)), ("Dependent", name.within("far/away"))))
-    written_link = parse_document(Writer(schema).name(link, NAMESPACE).encode())
-    found = Reader(schema, NAMESPACE).instance_name(written_link, "it")
+    written_link = parse_document(Writer(fixed_schema).name(link, NAMESPACE).encode())
+    found = Reader(fixed_schema, NAMESPACE).instance_name(written_link, "it")
     assert found.identity == link.identity
     assert found.get("Dependent").namespace == "far/away"
 
