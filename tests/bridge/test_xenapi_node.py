@@ -19,6 +19,9 @@ from xenapi_server import MEASURED
 UNSTEADY = " ".join(f"{cls}.{name}" for cls, name in sorted(MEASURED))
 """Fields that are measured: they move without events."""
 
+REFUSALS = ("VM_BAD_POWER_STATE", "NO_HOSTS_AVAILABLE", "VM_HAS_VGPU")
+"""What random changes of power may meet: the wrong state, a full pool, a virtual GPU that cannot be suspended."""
+
 POWER = ("start", "pause", "unpause", "suspend", "resume", "hard_shutdown", "hard_reboot")
 
 
@@ -59,14 +62,12 @@ class Disturber:
 
     def power(self) -> None:
         vm = self.random.choice(self.vms)
-        operation = self.random.choice(
-            ["start", "pause", "unpause", "suspend", "resume", "hard_shutdown", "hard_reboot"]
-        )
+        operation = self.random.choice(POWER)
         paused = (self.random.random() < 0.3,) if operation in ("start", "resume") else ()
         try:
             getattr(self.xenapi.VM, operation)(vm, *paused)
         except XenAPI.Failure as refused:
-            if refused.details[0] not in ("VM_BAD_POWER_STATE", "NO_HOSTS_AVAILABLE"):
+            if refused.details[0] not in REFUSALS:
                 raise
 
     def rename(self) -> None:
