@@ -29,9 +29,9 @@ def here(text: str, bridge) -> str:
     for fixed, door in {"5988": "cim-http", "5989": "cim-https", "9363": "xenapi-http", "9367": "xenapi-https"}.items():
         port = urls[door].rpartition(":")[2]
         text = text.replace(f"127.0.0.1:{fixed}", f"127.0.0.1:{port}")
-    return text.replace("~/.local/state/xen-cim", str(bridge.state)).replace(
-        '"$PWD/.venv/bin', f'"{Path(sys.executable).parent}'
-    )
+    programs = str(Path(sys.executable).parent)
+    text = text.replace("~/.local/state/xen-cim", str(bridge.state))
+    return text.replace("$PWD/.venv/bin", programs).replace(".venv/bin", programs)
 
 
 def in_one_shell(script: str, bridge, home: Path) -> str:
