@@ -31,7 +31,7 @@ def here(text: str, bridge) -> str:
         text = text.replace(f"127.0.0.1:{fixed}", f"127.0.0.1:{port}")
     programs = str(Path(sys.executable).parent)
     text = text.replace("~/.local/state/xen-cim", str(bridge.state))
-    return text.replace("$PWD/.venv/bin", programs).replace(".venv/bin", programs)
+    return re.sub(r"(\$PWD/)?\.venv/bin", programs, text)
 
 
 def in_one_shell(script: str, bridge, home: Path) -> str:
