@@ -7,6 +7,7 @@ import contextvars
 import inspect
 import threading
 from collections.abc import Awaitable, Callable
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, cast
 
 import structlog
@@ -20,6 +21,49 @@ T = TypeVar("T")
 
 STUCK_THREADS = 64
 """How many calls that did not come back may keep a thread each; beyond, calls that need a thread are refused."""
+THREADS = 32
+"""How many threads there are beside those."""
+IDLE = 10.0
+"""After how many seconds without work a thread ends."""
+
+
+class _Threads:
+    """Threads that a stuck call takes nothing from, and that nobody waits for at the end of the process."""
+
+    def __init__(self) -> None:
+        self.stuck = 0
+        self._count = 0
+        self._jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._idle = threading.Semaphore(0)
+        self._lock = threading.Lock()
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Run a job soon. Only for the loop's thread."""
+        self._jobs.put(job)
+        if self._idle.acquire(blocking=False):
+            return
+        with self._lock:
+            if self._count < THREADS + self.stuck:
+                self._count += 1
+                threading.Thread(target=self._work, name="provider-call", daemon=True).start()
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            job()
+        with self._lock:
+            self._count -= 1
+
+    def _next(self) -> Callable[[], None] | None:
+        """Return the next job, None if there was none for a while."""
+        try:
+            return self._jobs.get_nowait()
+        except Empty:
+            self._idle.release()
+        try:
+            return self._jobs.get(timeout=IDLE)
+        except Empty:
+            # If somebody else took the mark that this thread is idle, a job for it is on its way.
+            return None if self._idle.acquire(blocking=False) else self._jobs.get()
 
 
 class ProviderCalls:
@@ -31,7 +75,7 @@ class ProviderCalls:
 
     def __init__(self, limit: float) -> None:
         self._limit = limit
-        self._stuck = 0
+        self._threads = _Threads()
 
     async def run(self, method: Callable[..., Awaitable[T]], *arguments: Any) -> T:
         """Call a method of a provider, be it a coroutine function or a plain one."""
@@ -66,8 +110,7 @@ class ProviderCalls:
         return CimError(Status.FAILED, f"The provider did not answer within {self._limit:g} seconds.")
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
-        """Run a function on a new thread: a pool would be used up by calls that do not come back."""
-        if self._stuck >= STUCK_THREADS:
+        if self._threads.stuck >= STUCK_THREADS:
             raise CimError(Status.FAILED, "Too many calls of providers did not come back.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
@@ -75,8 +118,8 @@ class ProviderCalls:
         abandoned = False
 
         def settle(result: T | None, error: BaseException | None) -> None:
-            if abandoned:
-                self._stuck -= 1
+            if abandoned:  # it has come back after all
+                self._threads.stuck -= 1
             elif future.done():
                 return
             elif error is not None:
@@ -96,10 +139,10 @@ class ProviderCalls:
             except RuntimeError:
                 return  # the server has ended meanwhile
 
-        threading.Thread(target=run, name="provider-call", daemon=True).start()
+        self._threads.submit(run)
         try:
             return await future
         except asyncio.CancelledError:
             abandoned = True
-            self._stuck += 1
+            self._threads.stuck += 1
             raise
