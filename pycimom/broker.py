@@ -38,6 +38,8 @@ class Registration:
 
     provider: Provider
     namespaces: tuple[str, ...] = ("root/cimv2",)
+    may_wait: bool = False
+    """Whether its views may break their promise never to wait: then all single reads are made on threads too."""
 
 
 class Broker:
@@ -114,6 +116,12 @@ class Broker:
         """Begin a consistent read."""
         return Reading(self.repository, self, self._calls)
 
+    async def look(self, read: Callable[[Reading], Answer]) -> Answer:
+        """Read consistently what is found by index: at once, if no provider's view may wait."""
+        if any(each.may_wait for each in self._registrations):
+            return await self._calls.read(lambda: read(self.read()))
+        return read(self.read())
+
     async def create_instance(self, context: Context, instance: Instance) -> InstanceName:
         """Create an instance. DSP0200 5.3.2.6."""
         providers = self.providers(context.namespace, instance.class_name)
@@ -125,12 +133,12 @@ class Broker:
         self, context: Context, name: InstanceName, changes: Mapping[str, Value], property_list: Collection[str] | None
     ) -> None:
         """Set properties of an instance. DSP0200 5.3.2.8."""
-        provider = self._holder(context.namespace, name)
+        provider = await self._holder(context.namespace, name)
         await self._write(provider.modify_instance, context, name, changes, property_list)
 
     async def delete_instance(self, context: Context, name: InstanceName) -> None:
         """Delete an instance. DSP0200 5.3.2.4."""
-        provider = self._holder(context.namespace, name)
+        provider = await self._holder(context.namespace, name)
         await self._write(provider.delete_instance, context, name)
 
     async def invoke_method(
@@ -138,7 +146,7 @@ class Broker:
     ) -> MethodResult:
         """Run an extrinsic method on an instance, or on a class if ``target`` has no keys. DSP0200 5.3.3."""
         if target.keys:
-            provider = self._holder(context.namespace, target)
+            provider = await self._holder(context.namespace, target)
         else:
             providers = self.providers(context.namespace, target.class_name)
             if not providers:
@@ -181,13 +189,14 @@ class Broker:
         kept = (each.view().instances(class_name) for each in self._fallbacks.get(namespace.lower(), ()))
         return self.is_served(namespace, class_name) or any(kept)
 
-    def _holder(self, namespace: str, name: InstanceName) -> Provider:
+    async def _holder(self, namespace: str, name: InstanceName) -> Provider:
         providers = self.providers(namespace, name.class_name)
         if not providers:
             raise _no_provider(name.class_name)
-        for _, provider in self.read().holders(namespace, name):
-            return provider
-        raise CimError(Status.NOT_FOUND, f"There is no instance {name}.")
+        found = await self.look(lambda reading: next(reading.holders(namespace, name), None))
+        if found is None:
+            raise CimError(Status.NOT_FOUND, f"There is no instance {name}.")
+        return found[1]
 
     async def _write(self, operation: Callable[..., Awaitable[Answer]], *arguments: object) -> Answer:
         """Run an operation to its end, even if its client hangs up meanwhile."""

@@ -222,14 +222,18 @@ async def _select_associators(
     property_list: list[str] | None = None,
     **wanted: str | None,
 ) -> Results:
-    found = services.broker.read().associators(context.namespace, instance_name, AssociationFilter(**wanted))
+    chosen = AssociationFilter(**wanted)
+    found = await services.broker.look(lambda reading: reading.associators(context.namespace, instance_name, chosen))
     return Results(context.namespace, shape, found, detail=_detail(property_list, include_class_origin))
 
 
 async def _select_associator_names(
     services: Services, context: Context, shape: Shape, instance_name: InstanceName, **wanted: str | None
 ) -> Results:
-    names = services.broker.read().associator_names(context.namespace, instance_name, AssociationFilter(**wanted))
+    chosen = AssociationFilter(**wanted)
+    names = await services.broker.look(
+        lambda reading: reading.associator_names(context.namespace, instance_name, chosen)
+    )
     return Results(context.namespace, shape, names=names)
 
 
@@ -243,7 +247,9 @@ async def _select_references(
     include_class_origin: bool = False,
     property_list: list[str] | None = None,
 ) -> Results:
-    found = services.broker.read().references(context.namespace, instance_name, result_class, role)
+    found = await services.broker.look(
+        lambda reading: reading.references(context.namespace, instance_name, result_class, role)
+    )
     return Results(context.namespace, shape, found, detail=_detail(property_list, include_class_origin))
 
 
@@ -367,7 +373,7 @@ async def _get_instance(
     include_class_origin: bool,
     property_list: list[str] | None,
 ) -> Content:
-    instance = _existing(services, context, instance_name)
+    instance = await _existing(services, context, instance_name)
     detail = _detail(property_list, include_class_origin)
     found = Found(context.namespace, [instance])
     return responses.return_value(await services.fragments.encode(Shape.INSTANCE, found, detail))
@@ -379,7 +385,7 @@ async def _get_property(
     declared = services.broker.repository.get(context.namespace, instance_name.class_name).find_property(property_name)
     if declared is None:
         raise CimError(Status.NO_SUCH_PROPERTY, f"{instance_name.class_name} has no property {property_name}.")
-    value = _existing(services, context, instance_name).get(declared.name)
+    value = (await _existing(services, context, instance_name)).get(declared.name)
     if value is None:
         return []
     return responses.return_value([services.writer.value(declared, value, context.namespace).encode()])
@@ -456,8 +462,8 @@ async def _close_enumeration(services: Services, context: Context, enumeration_c
     return []
 
 
-def _existing(services: Services, context: Context, name: InstanceName) -> Instance:
-    instance = services.broker.read().instance(context.namespace, name)
+async def _existing(services: Services, context: Context, name: InstanceName) -> Instance:
+    instance = await services.broker.look(lambda reading: reading.instance(context.namespace, name))
     if instance is None:
         raise CimError(Status.NOT_FOUND, f"There is no instance {name}.")
     return instance

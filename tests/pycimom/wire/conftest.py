@@ -223,14 +223,14 @@ class TestAuthenticator:
 class Running:
     """A CIM server on a loop of its own, so that blocking clients can be used as they are."""
 
-    def __init__(self, schema: Repository, **settings: Any) -> None:
+    def __init__(self, schema: Repository, may_wait: bool = False, **settings: Any) -> None:
         self.provider = TestProvider(schema)
         self.authenticator = TestAuthenticator()
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever)
         self.thread.start()
         made = Settings(schema, (Door("http"),), host="cim.example", **settings)
-        self.server = CimServer(made, (Registration(self.provider, (NAMESPACE,)),), self.authenticator)
+        self.server = CimServer(made, (Registration(self.provider, (NAMESPACE,), may_wait),), self.authenticator)
         self.run(self.server.start())
 
     def run(self, coroutine: Any) -> Any:

@@ -15,7 +15,7 @@ from cim_provider import CimError, MethodResult, Status
 @pytest.fixture
 def limited(start, tools):
     """A server whose providers have little time."""
-    running = start(provider_limit=0.2)
+    running = start(may_wait=True, provider_limit=0.2)
     running.provider.put(tools.setting(1), tools.system(1))
     return running
 
@@ -92,15 +92,31 @@ def test_a_view_that_hangs_keeps_nobody_else_waiting(limited):
 
     class Hanging(type(limited.provider.current)):
         def instances(self, class_name):
+            return self._hang(class_name) or super().instances(class_name)
+
+        def instance(self, name):
+            return self._hang(name.class_name) or super().instance(name)
+
+        def references(self, association, name, role=None):
+            return self._hang(name.class_name) or super().references(association, name, role)
+
+        def _hang(self, class_name):
             if class_name == "T_Setting":
                 may_end.wait(20)
-            return super().instances(class_name)
 
-    current = limited.provider.current
-    limited.provider.current = Hanging(**vars(current))
+    limited.provider.current = Hanging(**vars(limited.provider.current))
+    client = limited.connect()
+    name = pywbem.CIMInstanceName("T_Setting", {"InstanceID": "setting 1"})
     try:
-        fails(lambda: limited.connect().EnumerateInstances("T_Setting"))
-        assert len(limited.connect().EnumerateInstances("T_System")) == 1
+        for ask in (
+            lambda: client.EnumerateInstances("T_Setting"),
+            lambda: client.GetInstance(name),
+            lambda: client.Associators(name),
+            lambda: client.ReferenceNames(name),
+            lambda: client.DeleteInstance(name),
+        ):
+            fails(ask)
+            assert len(client.EnumerateInstances("T_System")) == 1
     finally:
         may_end.set()
 
