@@ -85,6 +85,8 @@ class EnumerationLimits:
     of_user: int = 100
     timeout: int = 60
     longest_timeout: int = 600
+    batch: int = 10_000
+    """How many objects one operation gives at most, whatever the client asks for."""
 
 
 class Enumerations:
@@ -200,7 +202,7 @@ class Enumerations:
             return []
         session.busy = True
         try:
-            return await self._batch(session, max_count)
+            return await self._batch(session, min(max_count, self._limits.batch))
         finally:
             session.busy = False
 

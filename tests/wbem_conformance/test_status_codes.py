@@ -132,7 +132,7 @@ async def slow(repository) -> tuple[SlowFragments, Enumerations]:
     return fragments, Enumerations(fragments, EnumerationLimits())
 
 
-async def begin(sessions: Enumerations) -> str:
+async def begin(sessions: Enumerations, count: int = 1) -> str | None:
     """Open a session of three systems, and return its context."""
     systems = [
         Instance(
@@ -141,7 +141,7 @@ async def begin(sessions: Enumerations) -> str:
         for number in range(3)
     ]
     results = Results(NAMESPACE, Shape.INSTANCE, [Found(NAMESPACE, systems)])
-    return (await sessions.open(OWNER, Kind.INSTANCES, results, None, 1)).context
+    return (await sessions.open(OWNER, Kind.INSTANCES, results, None, count)).context
 
 
 async def pulling(slow: tuple[SlowFragments, Enumerations], count: int) -> tuple[str, asyncio.Task]:
@@ -205,3 +205,11 @@ async def test_a_user_has_a_share_of_the_sessions(repository):
     with pytest.raises(CimError) as caught:
         await begin(sessions)
     assert caught.value.status is Status.SERVER_LIMITS_EXCEEDED
+
+
+async def test_a_batch_has_a_limit_whatever_is_asked_for(repository):
+    sessions = Enumerations(Fragments(Writer(repository), "host.example", 0), EnumerationLimits(batch=2))
+    context = await begin(sessions, 4_000_000_000)
+    assert context is not None
+    assert sessions.count(OWNER, context) == 1
+    assert (await sessions.pull(OWNER, Kind.INSTANCES, context, 4_000_000_000)).context is None
