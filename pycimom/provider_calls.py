@@ -92,8 +92,9 @@ class ProviderCalls:
         """Call a method of a provider that may take its time, such as its start."""
         if inspect.iscoroutinefunction(method):
             return await cast(Awaitable[T], method(*arguments))
-        plain = cast(Callable[..., T], method)
-        return await self._in_thread(lambda: plain(*arguments))
+        result = await self._in_thread(lambda: method(*arguments))
+        # A plain function may still hand out a coroutine, made by another.
+        return await result if inspect.isawaitable(result) else cast(T, result)
 
     async def read(self, function: Callable[[], T]) -> T:
         """Call a function that reads from providers, on a thread."""

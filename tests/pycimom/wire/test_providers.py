@@ -58,6 +58,14 @@ def test_a_function_runs_on_a_thread(limited):
     assert limited.thread not in threads
 
 
+def test_a_function_may_hand_out_a_coroutine(limited):
+    async def answer():
+        return MethodResult(8)
+
+    limited.provider.invoke_method = lambda *_: answer()
+    assert reset(limited)[0] == 8
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [(RuntimeError("inner"), pywbem.CIM_ERR_FAILED), (TimeoutError(), pywbem.CIM_ERR_FAILED),
