@@ -13,6 +13,7 @@ import re
 import socket
 import struct
 import time
+from collections import Counter
 from collections.abc import AsyncIterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -63,6 +64,10 @@ class OpenDoor:
 
     door: Door
     handler: Handler
+    guests: set[Guest] = field(default_factory=set)
+    """Everybody who was accepted and has not left, those on their way in among them."""
+    by_address: Counter[str] = field(default_factory=Counter)
+    """How many guests an IP address has."""
     connections: set[Connection] = field(default_factory=set)
     entering: set[asyncio.Task[None]] = field(default_factory=set)
     """Those who are on their way in, most of them in a TLS handshake."""
@@ -71,10 +76,34 @@ class OpenDoor:
     closing: bool = False
     """The server is about to stop: answers end their connections."""
 
-    @property
-    def full(self) -> bool:
-        """Whether the next one to come would be one too many."""
-        return len(self.connections) + len(self.entering) >= self.door.limits.connections
+    def full_for(self, address: str | None) -> bool:
+        """Whether one more guest, or one more from this address, would be too many."""
+        limits = self.door.limits
+        crowded = address is not None and self.by_address[address] >= limits.connections_per_address
+        return crowded or len(self.guests) >= limits.connections
+
+
+class Guest:
+    """One who was accepted: counts from then on, until the connection has ended."""
+
+    def __init__(self, at: OpenDoor, address: str | None) -> None:
+        """``address`` is the IP address, None on a unix socket."""
+        self.at = at
+        self.address = address
+        self.welcome = not at.full_for(address)
+        at.guests.add(self)
+        if address is not None:
+            at.by_address[address] += 1
+
+    def leave(self) -> None:
+        """Count no longer."""
+        if self not in self.at.guests:
+            return
+        self.at.guests.discard(self)
+        if self.address is not None:
+            self.at.by_address[self.address] -= 1
+            if not self.at.by_address[self.address]:
+                del self.at.by_address[self.address]
 
 
 class _Passthrough:
@@ -90,9 +119,10 @@ class _Passthrough:
 class Connection(asyncio.Protocol):
     """The protocol of one client's connection."""
 
-    def __init__(self, at: OpenDoor) -> None:
-        self._at = at
-        self._limits = at.door.limits
+    def __init__(self, guest: Guest) -> None:
+        self._guest = guest
+        self._at = guest.at
+        self._limits = self._at.door.limits
         self._loop = asyncio.get_running_loop()
         self._http = self._new_cycle()
         self._state = _State.IDLE
@@ -114,17 +144,18 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin with a client, or turn away the one that is too many."""
         self._transport = cast(asyncio.Transport, transport)
-        full = len(self._at.connections) >= self._limits.connections
         self._at.connections.add(self)
-        if full:
+        if not self._guest.welcome:
             self._refuse(503, "Too many connections are open.")
             return
         self._transport.set_write_buffer_limits(high=WRITE_SIZE)
-        self._peer = _peer(self._transport)
+        self._peer = _peer(self._transport, self._guest.address)
         self._rest()
+        self._deadline = min(self._deadline, self._loop.time() + self._limits.receive_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what still runs for this client."""
+        self._guest.leave()
         self._at.connections.discard(self)
         if self._at.closing and not self._at.connections:
             self._at.empty.set()
@@ -374,14 +405,12 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
 
-def _peer(transport: asyncio.Transport) -> Peer:
+def _peer(transport: asyncio.Transport, address: str | None) -> Peer:
     sock = transport.get_extra_info("socket")
     if sock is not None and sock.family == socket.AF_UNIX:
         credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size)
         return Peer(uid=_PEER_CREDENTIALS.unpack(credentials)[1])
-    return Peer(
-        address=str(transport.get_extra_info("peername")[0]), certificate=transport.get_extra_info("peercert") or None
-    )
+    return Peer(address=address, certificate=transport.get_extra_info("peercert") or None)
 
 
 _dated = (0, "")

@@ -8,11 +8,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Tls:
-    """Key and certificate of a TLS door (PEM files), and the authorities whose client certificates are accepted."""
+    """Key and certificate of a TLS door (PEM files)."""
 
     certificate: Path
     key: Path
     client_authorities: Path | None = None
+    """If given, only clients with a certificate that one of these authorities signed are let in."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,16 @@ class Limits:
     header_size: int = 32 * 1024
     body_size: int = 16 * 1024 * 1024
     connections: int = 1024
+    connections_per_address: int = 512
+    """So that no address takes them all. Not for unix sockets."""
     idle_timeout: float = 300.0
+    """From the end of an answer to the next request."""
     receive_timeout: float = 60.0
-    """From the first byte of a request to its last."""
+    """From the first byte of a request to its last; also from the connection to its first request."""
+
+
+ANYWHERE = "*"
+"""The host of a door that listens at all addresses of the machine, IPv4 and IPv6."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,9 @@ class Door:
     path: Path | None = None
     tls: Tls | None = None
     limits: Limits = field(default_factory=Limits)
+    allowed_hosts: tuple[str, ...] = ()
+    """Expressions of which one has to be found in the address or a name of who comes (``netserve.hosts``); without any,
+    everybody is let in. Not for unix sockets."""
     authentication: str = "none"
     """How the application recognises users at this door; netserve itself does not look at it."""
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import os
 import socket
 import ssl
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from netserve.connection import Connection, OpenDoor
-from netserve.doors import Door
+from netserve.connection import Connection, Guest, OpenDoor
+from netserve.doors import ANYWHERE, Door
+from netserve.hosts import AllowedHosts
 from netserve.messages import Handler
 from netserve.tls import server_context
 
@@ -45,6 +46,8 @@ class HttpServer:
         self._handler = handler
         self._wanted = tuple(doors)
         self._open: list[_Entrance] = []
+        self._leaving: list[_Entrance] = []
+        """Closed, with connections that are being ended."""
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -55,17 +58,38 @@ class HttpServer:
     @property
     def connections(self) -> int:
         """How many clients are connected at this moment."""
-        return sum(len(each.at.connections) for each in self._open)
+        return sum(len(each.at.connections) for each in [*self._open, *self._leaving])
 
     async def start(self) -> None:
         """Open all doors, or raise DoorError with all of them closed."""
-        try:
-            for door in self._wanted:
-                self._open.append(await self._open_door(door))
-        except DoorError:
-            await self.close(grace=0)
-            raise
+        self._open = await self._opened(self._wanted, {each: _context(each) for each in self._wanted})
         self._watch = asyncio.create_task(self._check_deadlines())
+
+    async def reconfigure(self, doors: Sequence[Door], grace: float = 5.0) -> None:
+        """Open and close doors until there are just these; a door that stays the same keeps its connections.
+
+        Keys and certificates are read again, for those who come from now on. At a door that closes, answers under way
+        get ``grace`` seconds. DoorError if one of the new doors cannot be opened: then all is as it was before.
+        """
+        contexts = {each: _context(each) for each in doors}
+        staying = {each.wanted: each for each in self._open if each.wanted in contexts}
+        leaving = [each for each in self._open if each.wanted not in contexts]
+        for entrance in leaving:
+            entrance.shut()  # a new door may stand in the same place
+        try:
+            opened = await self._opened([each for each in doors if each not in staying], contexts)
+        except BaseException:
+            for entrance in leaving:
+                await entrance.listen_again()
+            raise
+        for door, entrance in staying.items():
+            entrance.context = contexts[door]
+        fresh = {each.wanted: each for each in opened}
+        self._wanted = tuple(doors)
+        self._open = [staying.get(each) or fresh[each] for each in doors]
+        self._leaving += leaving
+        await _end(leaving, grace)
+        self._leaving = [each for each in self._leaving if each not in leaving]
 
     async def close(self, grace: float = 5.0) -> None:
         """Close the doors, wait up to ``grace`` seconds for answers under way, then drop whoever is left."""
@@ -73,36 +97,33 @@ class HttpServer:
             self._watch.cancel()
             self._watch = None
         for entrance in self._open:
-            entrance.close()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                for entrance in self._open:
-                    await entrance.at.empty.wait()
-        everybody = [each for entrance in self._open for each in entrance.at.connections]
-        left = [task for each in everybody if (task := each.abort()) is not None]
-        if left:
-            await asyncio.wait(left, timeout=1.0)
+            entrance.shut()
+        await _end([*self._open, *self._leaving], grace)
         self._open.clear()
+        self._leaving.clear()
 
-    async def _open_door(self, door: Door) -> _Entrance:
+    async def _opened(self, doors: Sequence[Door], contexts: Mapping[Door, ssl.SSLContext | None]) -> list[_Entrance]:
+        """Open some doors, or none of them and raise DoorError."""
+        opened: list[_Entrance] = []
         try:
-            context = server_context(door.tls) if door.tls else None
-        except (OSError, ssl.SSLError) as error:
-            raise DoorError(door, f"its certificate or key cannot be used ({error})") from error
-        if door.path is not None:
-            return _Entrance(OpenDoor(door, self._handler), _unix_socket(door, door.path), context)
-        listening = await _tcp_socket(door)
-        door = replace(door, port=listening.getsockname()[1])
-        return _Entrance(OpenDoor(door, self._handler), listening, context)
+            for door in doors:
+                hosts = _allowed_hosts(door)
+                opened.append(_Entrance(door, self._handler, await _listening(door), contexts[door], hosts))
+        except BaseException:
+            for entrance in opened:
+                entrance.shut()
+            await _end(opened, grace=0)
+            raise
+        return opened
 
     async def _check_deadlines(self) -> None:
-        limits = [each.limits for each in self._wanted]
-        shortest = min((min(each.idle_timeout, each.receive_timeout) for each in limits), default=1.0)
         loop = asyncio.get_running_loop()
         while True:
+            limits = [each.at.door.limits for each in self._open]
+            shortest = min((min(each.idle_timeout, each.receive_timeout) for each in limits), default=1.0)
             await asyncio.sleep(min(1.0, shortest / 4))
             now = loop.time()
-            for entrance in self._open:
+            for entrance in [*self._open, *self._leaving]:
                 for connection in list(entrance.at.connections):
                     connection.check_deadline(now)
 
@@ -114,19 +135,41 @@ class _Entrance:
     stalls in the TLS handshake is not free.
     """
 
-    def __init__(self, at: OpenDoor, listening: socket.socket, context: ssl.SSLContext | None) -> None:
-        self.at = at
+    def __init__(
+        self,
+        wanted: Door,
+        handler: Handler,
+        listening: socket.socket,
+        context: ssl.SSLContext | None,
+        hosts: AllowedHosts | None,
+    ) -> None:
+        self.wanted = wanted
+        self.at = OpenDoor(_as_open(wanted, listening), handler)
+        self.context = context
+        self._hosts = hosts
+        self._listen(listening)
+
+    def _listen(self, listening: socket.socket) -> None:
         self._listening = listening
-        self._context = context
         self._accepting = asyncio.create_task(self._accept())
 
-    def close(self) -> None:
-        """Let nobody in any more, and let those go who wait for nothing."""
-        self.at.closing = True
+    def shut(self) -> None:
+        """Let nobody in any more."""
         self._accepting.cancel()
         self._listening.close()
         if self.at.door.path is not None:
             self.at.door.path.unlink(missing_ok=True)
+
+    async def listen_again(self) -> None:
+        """Undo ``shut``."""
+        try:
+            self._listen(await _listening(self.at.door))
+        except DoorError as error:
+            log.error("door.lost", reason=str(error))
+
+    def empty_out(self) -> None:
+        """Let those go who wait for nothing; of the others, the next answer is the last."""
+        self.at.closing = True
         for entering in self.at.entering:
             entering.cancel()
         for connection in list(self.at.connections):
@@ -138,42 +181,101 @@ class _Entrance:
         loop = asyncio.get_running_loop()
         while True:
             try:
-                client, _ = await loop.sock_accept(self._listening)
+                client, address = await loop.sock_accept(self._listening)
             except OSError as error:
                 log.warning("door.accept_failed", door=self.at.door.name, reason=str(error))
                 await asyncio.sleep(ACCEPT_PAUSE)
                 continue
-            if self._context is not None and self.at.full:
+            guest = Guest(self.at, _ip_address(client, address))
+            if not guest.welcome and (self.context is not None or self._hosts is not None):
+                guest.leave()  # not worth a handshake, or a look at who it is
                 client.close()
                 continue
-            entering = asyncio.create_task(self._enter(client))
+            entering = asyncio.create_task(self._enter(client, guest))
             self.at.entering.add(entering)
             entering.add_done_callback(self.at.entering.discard)
 
-    async def _enter(self, client: socket.socket) -> None:
+    async def _enter(self, client: socket.socket, guest: Guest) -> None:
         try:
+            if self._hosts is not None and not await self._hosts.admit(guest.address or ""):
+                log.warning("door.host_refused", door=self.at.door.name, address=guest.address)
+                _turn_away(client, guest)
+                return
             if client.family != socket.AF_UNIX:
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await asyncio.get_running_loop().connect_accepted_socket(
-                self._connection,
+                lambda: Connection(guest),
                 client,
-                ssl=self._context,
-                ssl_handshake_timeout=self.at.door.limits.receive_timeout if self._context else None,
+                ssl=self.context,
+                ssl_handshake_timeout=self.at.door.limits.receive_timeout if self.context else None,
             )
         except OSError as error:
             log.debug("tls.handshake_failed", door=self.at.door.name, reason=str(error))
-            client.close()
-        except asyncio.CancelledError:
-            client.close()
+            _turn_away(client, guest)
+        except BaseException:
+            _turn_away(client, guest)
             raise
 
-    def _connection(self) -> Connection:
-        return Connection(self.at)
+
+def _turn_away(client: socket.socket, guest: Guest) -> None:
+    client.close()
+    guest.leave()
+
+
+async def _end(entrances: Sequence[_Entrance], grace: float) -> None:
+    """Wait up to ``grace`` seconds for answers under way behind doors that are shut, then drop whoever is left."""
+    for entrance in entrances:
+        entrance.empty_out()
+    try:
+        async with asyncio.timeout(grace):
+            for entrance in entrances:
+                await entrance.at.empty.wait()
+    except TimeoutError:
+        pass
+    finally:
+        left = [task for each in entrances for who in list(each.at.connections) if (task := who.abort()) is not None]
+    if left:
+        await asyncio.wait(left, timeout=1.0)
+
+
+def _ip_address(client: socket.socket, address: Any) -> str | None:
+    """Return the IP address of who was accepted, None on a unix socket."""
+    if client.family == socket.AF_UNIX:
+        return None
+    return str(address[0]).removeprefix("::ffff:")  # IPv4 as a door at all addresses sees it
+
+
+def _allowed_hosts(door: Door) -> AllowedHosts | None:
+    try:
+        return AllowedHosts(door.allowed_hosts) if door.allowed_hosts and door.path is None else None
+    except ValueError as error:
+        raise DoorError(door, f"an expression of its allowed hosts cannot be used ({error})") from error
+
+
+def _context(door: Door) -> ssl.SSLContext | None:
+    try:
+        return server_context(door.tls) if door.tls else None
+    except (OSError, ssl.SSLError) as error:
+        raise DoorError(door, f"its certificate or key cannot be used ({error})") from error
+
+
+def _as_open(door: Door, listening: socket.socket) -> Door:
+    if door.path is not None:
+        return door
+    host, port, *_ = listening.getsockname()
+    return replace(door, host=host if door.host == ANYWHERE else door.host, port=port)
+
+
+async def _listening(door: Door) -> socket.socket:
+    return await _tcp_socket(door) if door.path is None else _unix_socket(door, door.path)
 
 
 async def _tcp_socket(door: Door) -> socket.socket:
+    host = door.host
+    if host == ANYWHERE:
+        host = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104 - it was asked for
     try:
-        addresses = await asyncio.get_running_loop().getaddrinfo(door.host, door.port, type=socket.SOCK_STREAM)
+        addresses = await asyncio.get_running_loop().getaddrinfo(host, door.port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise DoorError(door, f"{door.host!r} is not an address of this machine") from error
     family, kind, protocol, _, address = addresses[0]
@@ -181,6 +283,8 @@ async def _tcp_socket(door: Door) -> socket.socket:
     try:
         listening.setblocking(False)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, door.host != ANYWHERE)
         listening.bind(address)
         listening.listen(BACKLOG)
     except OSError as error:
