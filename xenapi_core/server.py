@@ -25,6 +25,7 @@ from xenapi_core.classes.supervision import Supervisor
 from xenapi_core.classes.task import Tasks
 from xenapi_core.datamodel import Datamodel, HypervisorOf
 from xenapi_core.hypervisors.fleet import simulated_fleet
+from xenapi_core.limits import DEFAULT, Limits
 from xenapi_core.population import populate
 from xenapi_core.scenario import load
 from xenapi_core.store import JournalError, Store
@@ -67,6 +68,8 @@ class Settings:
     """Number of VMs, instead of the scenario's."""
     seed: int | None = None
     """What the simulated pool's uuids and addresses are made from, instead of the scenario's."""
+    limits: Limits = DEFAULT
+    """What calls may be like, and how many may be under way."""
 
 
 class XenApiServer:
@@ -119,13 +122,13 @@ class XenApiServer:
         stack.callback(recorder.stop)
         encoder = xmlrpc.Encoder(store.samples)
         sessions = Sessions(users)
-        tasks = Tasks(store, encoder.text)
+        tasks = Tasks(store, encoder.text, settings.limits)
         services = {
             Datamodel: model,
             Store: store,
             Sessions: sessions,
             Tasks: tasks,
-            Registrations: Registrations(),
+            Registrations: Registrations(settings.limits),
             HypervisorOf: HypervisorOf(fleet.__getitem__),
             Sampler: sampler,
             Recorder: recorder,
@@ -137,11 +140,22 @@ class XenApiServer:
         housekeeping = asyncio.create_task(_keep_house(sessions, tasks, store))
         stack.callback(housekeeping.cancel)
 
-        http = HttpServer(XenApiHandler(dispatcher, encoder, jsonrpc.Encoder(store.samples)), settings.doors)
+        handler = XenApiHandler(dispatcher, encoder, jsonrpc.Encoder(store.samples), settings.limits)
+        http = HttpServer(handler, settings.doors)
         await http.start()
         self._http = http
         stack.push_async_callback(_close, http, sessions)
         log.info("xen_api_open", doors=[door.url for door in http.doors], objects=len(store.durable))
+
+    async def reopen(self, doors: Sequence[Door]) -> None:
+        """Open and close doors until there are just these; a door that stays the same keeps its connections.
+
+        SettingsError if one cannot be, DoorError if one cannot be opened; then all is as it was before.
+        """
+        for door in doors:
+            _check(door)
+        if self._http is not None:
+            await self._http.reconfigure(doors, GRACE)
 
     async def failed(self) -> JournalError:
         """Wait until the server can no longer go on, and return why: the journal cannot be written."""

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from netserve.doors import Door
 from xenapi_core.datamodel.types import of
-from xenapi_core.wire.codec import MAX_DEPTH, MalformedError
-from xenapi_core.wire.jsonrpc import MAX_BATCH, NOBODY, Encoder, decode
+from xenapi_core.limits import DEFAULT
+from xenapi_core.wire.codec import MalformedError
+from xenapi_core.wire.jsonrpc import NOBODY, Encoder, decode
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -115,10 +116,10 @@ async def test_a_batch_is_answered_in_order_and_each_call_by_itself(client):
         b'{"id":1,"method":"VM.get_all","params":[NaN]}',
         b'{"id":1e999,"method":"VM.get_all","params":[]}',
         b'{"id":1,"method":"VM.get_all","params":["\\ud800"]}',
-        b'{"id":1,"method":"m","params":' + b"[" * (MAX_DEPTH + 2) + b"]" * (MAX_DEPTH + 2) + b"}",
+        b'{"id":1,"method":"m","params":' + b"[" * (DEFAULT.nesting + 2) + b"]" * (DEFAULT.nesting + 2) + b"}",
         b"[" * 200_000,
         b'{"id":1,"method":"m","params":[' + b"1" * 10_000 + b"]}",
-        json.dumps([{"id": 1, "method": "m"}] * (MAX_BATCH + 1)).encode(),
+        json.dumps([{"id": 1, "method": "m"}] * (DEFAULT.batch + 1)).encode(),
     ],
 )
 async def test_what_is_no_call_is_refused_with_a_sentence(api, body):

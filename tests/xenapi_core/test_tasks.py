@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from xenapi_core.access.local import LocalUsers, set_password
-from xenapi_core.classes.task import FINISHED_LIMIT, KEPT, PENDING_LIMIT
+from xenapi_core.classes.task import FINISHED_LIMIT, PENDING_LIMIT
 from xenapi_core.datamodel import NULL, POOL_ADMIN, Caller, Role, XenApiError
 from xenapi_core.datamodel.types import STRING, VOID, Reference
+from xenapi_core.limits import DEFAULT
 
 
 @pytest.fixture
@@ -145,7 +146,7 @@ async def test_a_task_that_is_destroyed_while_it_runs_goes_when_it_ends(session)
 
 async def test_finished_tasks_are_bounded_in_number_and_age(session):
     root = Caller("root", POOL_ADMIN)
-    refs = [session.tasks.create(root, str(number)) for number in range(KEPT + 5)]
+    refs = [session.tasks.create(root, str(number)) for number in range(DEFAULT.finished_tasks + 5)]
     for ref in refs:
         session.tasks.set(ref, status="success")
     assert await session.do("task.get_all") == refs[5:]

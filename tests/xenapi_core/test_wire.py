@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from xenapi_core.datamodel import RO, Int32, Record, RecordOf, XenClass, field
 from xenapi_core.datamodel.types import VOID, of
-from xenapi_core.wire.codec import MAX_DEPTH, MalformedError
+from xenapi_core.limits import DEFAULT
+from xenapi_core.wire.codec import MalformedError
 from xenapi_core.wire.xmlrpc import Encoder, decode
 
 xml_text = st.text(
@@ -150,7 +151,7 @@ def test_a_call_without_parameters_is_read():
         call("<value><colour>red</colour></value>"),
         call("<value><base64>!</base64></value>"),
         call("<value><string><b>x</b></string></value>"),
-        call("<value><array><data>" * (MAX_DEPTH + 1) + "</data></array></value>" * (MAX_DEPTH + 1)),
+        call("<value><array><data>" * (DEFAULT.nesting + 1) + "</data></array></value>" * (DEFAULT.nesting + 1)),
         call("<value><array><data>" * 5000 + "</data></array></value>" * 5000),
         b'<?xml version="1.0"?><!DOCTYPE methodCall><methodCall><methodName>m</methodName></methodCall>',
         b'<!DOCTYPE m [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>' + call("<value>&b;</value>"),

@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 from xenapi_core.access.sessions import Session, Sessions
 from xenapi_core.datamodel import READ_ONLY, Call, Datamodel, Int32, Record, RecordOf, XenApiError, XenClass, message
 from xenapi_core.datamodel.xenclass import ClassDefinition
+from xenapi_core.limits import DEFAULT, Limits
 from xenapi_core.store.log import ADD, DEL, ChangeLog, Entry, Interest
 from xenapi_core.store.store import Store
 
@@ -85,20 +86,26 @@ class event(XenClass, stored=False, events=False):
     @message(
         role=READ_ONLY,
         waits=True,
-        errors=("EVENT_SUBSCRIPTION_PARSE_FAILURE", "EVENT_FROM_TOKEN_PARSE_FAILURE", "EVENTS_LOST", "SESSION_INVALID"),
+        errors=(
+            "EVENT_SUBSCRIPTION_PARSE_FAILURE",
+            "EVENT_FROM_TOKEN_PARSE_FAILURE",
+            "EVENTS_LOST",
+            "SESSION_INVALID",
+            "TOO_BUSY",
+        ),
     )
     async def from_(call: Call, classes: list[str], token: str, timeout: float) -> EventBatch:  # noqa: ASYNC109
         """Get what changed since a token, and a new token; wait for up to ``timeout`` seconds if nothing has.
 
         ``classes`` names what is of interest: "*", a class, or a class and a reference, as in "VM/OpaqueRef:...".
         The empty token stands for the time before all objects. EVENTS_LOST: the server no longer knows all that
-        changed since the token; begin again with the empty one.
+        changed since the token; begin again with the empty one. TOO_BUSY: too many calls wait for events.
         """
         reader = Reader(call, _interest(call, classes))
         since = _parsed(token)
         if since is None:
             return reader.everything()
-        with _waiting(call) as session:
+        with call.service(Registrations).waiting(call) as session:
             return await reader.changes(since, min(max(0.0, timeout), LONGEST_WAIT), session)
 
     @message(role=READ_ONLY)
@@ -111,14 +118,16 @@ class event(XenClass, stored=False, events=False):
         """End the registration of this session for some classes; for all, if none is named."""
         call.service(Registrations).remove(call, classes)
 
-    @message(role=READ_ONLY, waits=True, errors=("SESSION_NOT_REGISTERED", "EVENTS_LOST", "SESSION_INVALID"))
+    @message(
+        role=READ_ONLY, waits=True, errors=("SESSION_NOT_REGISTERED", "EVENTS_LOST", "SESSION_INVALID", "TOO_BUSY")
+    )
     async def next(call: Call) -> list[FieldEvent]:
         """Get all events since the last call; wait until there is at least one.
 
         EVENTS_LOST, once: more happened than the server keeps. What is read afterwards begins now.
         """
         registration = call.service(Registrations).of(call)
-        with _waiting(call) as session:
+        with call.service(Registrations).waiting(call) as session:
             return await registration.next(_store(call).log, session)
 
     @message(role=READ_ONLY, errors=("HANDLE_INVALID",))
@@ -186,17 +195,6 @@ def _all_of_interest(call: Call, visible: Collection[ClassDefinition]) -> Intere
     if len(visible) == every:
         return Interest(everything=True)
     return Interest(classes=frozenset(cls.name for cls in visible))
-
-
-@contextmanager
-def _waiting(call: Call) -> Iterator[Session]:
-    """Keep the session of a call that waits from counting as idle."""
-    session = call.service(Sessions).get(call.session)
-    session.waiting += 1
-    try:
-        yield session
-    finally:
-        session.waiting -= 1
 
 
 async def _change(log: ChangeLog, interest: Interest, session: Session, seconds: float | None = None) -> int | None:
@@ -364,10 +362,26 @@ class Registration:
 
 
 class Registrations:
-    """Which sessions are registered for what."""
+    """Which sessions are registered for what, and how many calls wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = DEFAULT) -> None:
+        self._most_waiting = limits.waiting_readers
+        self._waiting = 0
         self._registrations: WeakKeyDictionary[Session, Registration] = WeakKeyDictionary()
+
+    @contextmanager
+    def waiting(self, call: Call) -> Iterator[Session]:
+        """Count a call that waits, and keep its session from counting as idle; TOO_BUSY if too many wait."""
+        session = call.service(Sessions).get(call.session)
+        if self._waiting >= self._most_waiting:
+            raise XenApiError("TOO_BUSY")
+        self._waiting += 1
+        session.waiting += 1
+        try:
+            yield session
+        finally:
+            session.waiting -= 1
+            self._waiting -= 1
 
     def of(self, call: Call) -> Registration:
         """Return the registration of a call's session; SESSION_NOT_REGISTERED if it has none."""

@@ -32,11 +32,10 @@ from xenapi_core.datamodel import (
 )
 from xenapi_core.datamodel.refs import HostRef, SessionRef, TaskRef
 from xenapi_core.datamodel.types import Reference, Type
+from xenapi_core.limits import DEFAULT, Limits
 
 log = structlog.get_logger(__name__)
 
-KEPT = 200
-"""How many finished tasks are kept; beyond that the oldest go."""
 FINISHED_LIMIT = timedelta(minutes=65)
 """How long a finished task is kept."""
 PENDING_LIMIT = timedelta(hours=24)
@@ -172,9 +171,10 @@ Work = Callable[[Handle], Awaitable[Any]]
 class Tasks:
     """Runs the calls that clients want to hear of later, and keeps their records."""
 
-    def __init__(self, store: Store, text: Callable[[Any, Type], str]) -> None:
+    def __init__(self, store: Store, text: Callable[[Any, Type], str], limits: Limits = DEFAULT) -> None:
         """``text`` gives a value of a type as ``task.result`` tells it."""
         self._store = store
+        self._limits = limits
         self._text = text
         self._running: dict[str, asyncio.Task[None]] = {}
         self._owners: dict[str, tuple[str, str]] = {}
@@ -190,7 +190,9 @@ class Tasks:
         session: str = "",
         cancellable: bool = True,
     ) -> str:
-        """Make a pending task and return its reference."""
+        """Make a pending task and return its reference; TOO_MANY_PENDING_TASKS if there is no room for it."""
+        if sum(each["status"] in UNFINISHED for each in self._store.records("task")) >= self._limits.pending_tasks:
+            raise XenApiError("TOO_MANY_PENDING_TASKS")
         host = next((pool["master"] for pool in self._store.records("pool")), NULL)
         values = {
             "name_label": label,
@@ -300,9 +302,10 @@ class Tasks:
         finished = sorted(
             (each for each in tasks if each["status"] not in UNFINISHED), key=lambda each: each["finished"]
         )
-        old = [each for each in finished[-KEPT:] if now - each["finished"] > FINISHED_LIMIT]
+        kept = max(0, len(finished) - self._limits.finished_tasks)
+        old = [each for each in finished[kept:] if now - each["finished"] > FINISHED_LIMIT]
         lost = [each for each in tasks if each["status"] in UNFINISHED and now - each["created"] > PENDING_LIMIT]
-        going = [*finished[:-KEPT], *old, *lost]
+        going = [*finished[:kept], *old, *lost]
         if going:
             with self._store.write() as change:
                 for each in going:

@@ -215,6 +215,8 @@ ERRORS: dict[str, ErrorCode] = {
     "SUBJECT_ALREADY_EXISTS": ErrorCode((), "There is a subject with this identifier already."),
     "SUBJECT_CANNOT_BE_RESOLVED": ErrorCode((), "Nobody is known by this name or identifier."),
     "TASK_CANCELLED": ErrorCode(("task",), "The task {task} was cancelled."),
+    "TOO_BUSY": ErrorCode((), "The server is too busy for this: too many calls of this kind are under way."),
+    "TOO_MANY_PENDING_TASKS": ErrorCode((), "There are too many tasks that have not ended."),
     "TOO_MANY_VUSBS": ErrorCode(("number",), "A VM can have {number} virtual USB devices at most."),
     "TRANSPORT_PIF_NOT_CONFIGURED": ErrorCode(("PIF",), "The NIC {PIF} has no IP address, which a tunnel needs."),
     "UNKOWN_SCHED_POLICY": ErrorCode((), "There is no such scheduler."),

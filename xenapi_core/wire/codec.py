@@ -1,12 +1,9 @@
-"""What the codecs have in common: a call as it came, and what a request may be like."""
+"""What the codecs have in common: a call as it came, and what is none."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-
-MAX_DEPTH = 32
-"""How deep values of a request may be nested."""
 
 
 @dataclass(frozen=True)

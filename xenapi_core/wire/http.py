@@ -15,14 +15,12 @@ from xenapi_core.access.sessions import NONE, PEER
 from xenapi_core.datamodel.call import Caller
 from xenapi_core.datamodel.errors import XenApiError
 from xenapi_core.datamodel.roles import READ_ONLY
+from xenapi_core.limits import DEFAULT, Limits
 from xenapi_core.wire import jsonrpc, xmlrpc
 from xenapi_core.wire.codec import Incoming, MalformedError
 from xenapi_core.wire.dispatch import Answer, Dispatcher, Visitor
 
 log = structlog.get_logger(__name__)
-
-MAX_BODY = 2 * 1024 * 1024
-"""Bytes of a call; longer requests are refused, so that reading one never takes long."""
 
 SLICE = 0.004
 """Seconds of writing an answer after which others get their turn."""
@@ -39,8 +37,11 @@ Failure = Callable[[Sequence[str]], Sequence[bytes]]
 class XenApiHandler:
     """Answers HTTP requests: a POST is a JSON-RPC call on the paths of those, an XML-RPC call on any other."""
 
-    def __init__(self, dispatcher: Dispatcher, xml: xmlrpc.Encoder, json: jsonrpc.Encoder) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, xml: xmlrpc.Encoder, json: jsonrpc.Encoder, limits: Limits = DEFAULT
+    ) -> None:
         self._dispatcher = dispatcher
+        self._limits = limits
         self._xml = xml
         self._json = json
 
@@ -53,7 +54,7 @@ class XenApiHandler:
         if not _welcome(request.door, request.peer):
             log.warning("peer_refused", door=request.door.name, uid=request.peer.uid)
             return Response(403)
-        if len(request.body) > MAX_BODY:
+        if len(request.body) > self._limits.body_size:
             return Response(413)
         return await (self._answer_json(request) if _is_json(request.target) else self._answer_xml(request))
 
@@ -64,7 +65,7 @@ class XenApiHandler:
             return (encoder.bare if answer.bare else encoder.success)(answer.value, answer.type)
 
         try:
-            incoming = xmlrpc.decode(request.body)
+            incoming = xmlrpc.decode(request.body, self._limits)
         except MalformedError as error:
             _log_malformed(request, error)
             body: Sequence[bytes] = encoder.fault(error)
@@ -76,7 +77,7 @@ class XenApiHandler:
         """Answer a call or a batch; what is no call at all, or a single one without an id, has the status 500."""
         content_type = self._json.content_type
         try:
-            calls = jsonrpc.decode(request.body)
+            calls = jsonrpc.decode(request.body, self._limits)
             if isinstance(calls, tuple) and isinstance(calls[1], MalformedError):
                 raise calls[1]
         except MalformedError as error:

@@ -14,13 +14,11 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import Any
 
 from xenapi_core.datamodel.types import BOOL, DATETIME, FLOAT, INT, INT32, VOID, Type
-from xenapi_core.wire.codec import MAX_DEPTH, Incoming, MalformedError
+from xenapi_core.limits import DEFAULT, Limits
+from xenapi_core.wire.codec import Incoming, MalformedError
 from xenapi_core.wire.encoder import RecordEncoder, Syntax
 
 CONTENT_TYPE = "application/json"
-
-MAX_BATCH = 100
-"""Calls in one batch."""
 
 INVALID_REQUEST = -32600
 FAILED = 1
@@ -45,17 +43,17 @@ Request = tuple[Envelope, Incoming | MalformedError]
 # --- requests
 
 
-def decode(body: bytes) -> Request | list[Request]:
+def decode(body: bytes, limits: Limits = DEFAULT) -> Request | list[Request]:
     """Return the request of a body, or those of a batch; MalformedError if it is neither."""
     try:
         value = json.loads(body.decode(), parse_constant=_refused, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise MalformedError(f"The request is not well-formed JSON: {error}.") from error
-    _check(value, MAX_DEPTH)
+    _check(value, limits.nesting)
     if not isinstance(value, list):
         return _request(value)
-    if not 0 < len(value) <= MAX_BATCH:
-        raise MalformedError(f"A batch holds 1 to {MAX_BATCH} calls.", INVALID_REQUEST)
+    if not 0 < len(value) <= limits.batch:
+        raise MalformedError(f"A batch holds 1 to {limits.batch} calls.", INVALID_REQUEST)
     return [_request(item) for item in value]
 
 
@@ -73,7 +71,7 @@ def _finite(text: str) -> float:
 def _check(value: Any, depth: int) -> None:
     """Refuse values that are nested too deeply, and texts that no UTF-8 can say."""
     if depth < 0:
-        raise MalformedError(f"Values are nested deeper than {MAX_DEPTH} levels.")
+        raise MalformedError("Values are nested too deeply.")
     if isinstance(value, str):
         try:
             value.encode()

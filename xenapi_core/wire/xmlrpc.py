@@ -16,7 +16,8 @@ from typing import Any
 from lxml import etree
 
 from xenapi_core.datamodel.types import BOOL, DATETIME, FLOAT, INT32, VOID, Type, Void
-from xenapi_core.wire.codec import MAX_DEPTH, Incoming, MalformedError
+from xenapi_core.limits import DEFAULT, Limits
+from xenapi_core.wire.codec import Incoming, MalformedError
 from xenapi_core.wire.encoder import RecordEncoder, Syntax
 
 CONTENT_TYPE = "text/xml"
@@ -31,7 +32,7 @@ _END = ("</member></struct></value>" + _ANSWER[1]).encode()
 # --- requests
 
 
-def decode(body: bytes) -> Incoming:
+def decode(body: bytes, limits: Limits = DEFAULT) -> Incoming:
     """Return the call that a request body asks for; MalformedError if it is none."""
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, remove_pis=True, huge_tree=False
@@ -48,7 +49,7 @@ def decode(body: bytes) -> Incoming:
     if not name or not name.strip():
         raise MalformedError("The methodCall has no methodName.")
     values = [_only(param, "value") for param in root.iterfind("params/param")]
-    return Incoming(name.strip(), [_decoded(value, MAX_DEPTH) for value in values])
+    return Incoming(name.strip(), [_decoded(value, limits.nesting) for value in values])
 
 
 def _only(parent: etree._Element, tag: str) -> etree._Element:
@@ -60,7 +61,7 @@ def _only(parent: etree._Element, tag: str) -> etree._Element:
 
 def _decoded(value: etree._Element, depth: int) -> Any:
     if depth == 0:
-        raise MalformedError(f"Values are nested deeper than {MAX_DEPTH} levels.")
+        raise MalformedError("Values are nested too deeply.")
     if len(value) == 0:
         return _text(value)
     typed = value[0]

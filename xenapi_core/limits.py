@@ -1,0 +1,26 @@
+"""Limits: how much those who may call can give the server to do, and to keep, at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one call may be like, and how many may be under way. What a connection may hold is a matter of the doors."""
+
+    body_size: int = 2 * 1024 * 1024
+    """Bytes of a call; longer requests are refused, so that reading one never takes long."""
+    nesting: int = 32
+    """How deep values of a request may be nested."""
+    batch: int = 100
+    """Calls in one JSON-RPC request."""
+    waiting_readers: int = 1000
+    """Calls of event.from and event.next that may wait at a time; one more gets TOO_BUSY."""
+    pending_tasks: int = 1000
+    """Tasks that have not ended; one more gets TOO_MANY_PENDING_TASKS."""
+    finished_tasks: int = 200
+    """Tasks that have ended and are kept for a while; beyond that the oldest go."""
+
+
+DEFAULT = Limits()
