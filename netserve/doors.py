@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,9 +53,22 @@ class Door:
     """How the application recognises users at this door; netserve itself does not look at it."""
 
     @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach it: a unix socket, or TCP on loopback."""
+        return self.path is not None or is_loopback(self.host)
+
+    @property
     def url(self) -> str:
         """The address as a URL: http://, https:// or http+unix://."""
         if self.path is not None:
             return f"http+unix://{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host that a door listens at is this machine's loopback: ``localhost``, or an address of it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

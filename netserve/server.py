@@ -252,6 +252,14 @@ def _allowed_hosts(door: Door) -> AllowedHosts | None:
         raise DoorError(door, f"an expression of its allowed hosts cannot be used ({error})") from error
 
 
+def check(door: Door) -> None:
+    """Raise DoorError for what can be seen before a door is opened: its certificate, expressions, socket's path."""
+    _context(door)
+    _allowed_hosts(door)
+    if door.path is not None:
+        _check_path(door, door.path)
+
+
 def _context(door: Door) -> ssl.SSLContext | None:
     try:
         return server_context(door.tls) if door.tls else None
@@ -293,9 +301,13 @@ async def _tcp_socket(door: Door) -> socket.socket:
     return listening
 
 
-def _unix_socket(door: Door, path: Path) -> socket.socket:
+def _check_path(door: Door, path: Path) -> None:
     if len(os.fsencode(path)) > UNIX_PATH_SIZE:
         raise DoorError(door, f"the path of a unix socket may have {UNIX_PATH_SIZE} bytes at most", errno.ENAMETOOLONG)
+
+
+def _unix_socket(door: Door, path: Path) -> socket.socket:
+    _check_path(door, path)
     listening = socket.socket(socket.AF_UNIX)
     try:
         listening.setblocking(False)

@@ -19,7 +19,7 @@ from netserve.messages import Request, Response
 from pycimom.cimobject import decode, names_object
 from pycimom.cimom import Cimom
 from pycimom.cimxml import responses
-from pycimom.cimxml.requests import BadMessageError, Call, parse_call
+from pycimom.cimxml.requests import DEPTH, BadMessageError, Call, parse_call
 from pycimom.intrinsic import INTRINSIC
 from pycimom.query import LANGUAGES
 from pycimom.statistics import Statistics
@@ -68,8 +68,10 @@ class CimXmlHandler:
         statistics: Statistics,
         *,
         gzip: bool = False,
+        nesting: int = DEPTH,
     ) -> None:
-        """``gzip`` says whether answers are compressed for clients that accept it."""
+        """``gzip``: whether answers are compressed for clients that accept it; ``nesting``: the deepest of messages."""
+        self._nesting = nesting
         self._cimom = cimom
         self._statistics = statistics
         self._gzip = gzip
@@ -89,9 +91,9 @@ class CimXmlHandler:
             if principal is None:
                 return self._unauthorized
             if len(request.body) <= PARSED_AT_ONCE:
-                call = _call(request, prefix)
+                call = _call(request, prefix, self._nesting)
             else:
-                call = await asyncio.to_thread(_call, request, prefix)
+                call = await asyncio.to_thread(_call, request, prefix, self._nesting)
             with self._statistics.watch() as provider_time:
                 content = await self._cimom.answer(call, principal, request.peer.address)
         except _RefusedError as refused:
@@ -146,7 +148,7 @@ def _prefix(request: Request) -> str:
     raise _RefusedError(501, "The HTTP method is not known.", headers=[("Allow", METHODS)])
 
 
-def _call(request: Request, prefix: str) -> Call:
+def _call(request: Request, prefix: str, nesting: int) -> Call:
     """Check the headers, read the message, and check that both say the same (DSP0200 6.3)."""
 
     def header(name: str) -> str | None:
@@ -166,7 +168,7 @@ def _call(request: Request, prefix: str) -> Call:
         raise _RefusedError(501, "Several requests in one message are not supported.", "multiple-requests-unsupported")
     method, object_ = header("CIMMethod"), header("CIMObject")
     version = header("CIMProtocolVersion")
-    call = parse_call(request.body)
+    call = parse_call(request.body, nesting)
     if version is not None and version != call.protocol_version:
         raise _mismatch("CIMProtocolVersion", version, call.protocol_version)
     if not method or decode(method) != call.name:

@@ -16,6 +16,7 @@ from netserve.doors import Door
 from netserve.server import HttpServer
 from pycimom.broker import Broker, Registration
 from pycimom.cimom import Cimom
+from pycimom.cimxml.requests import DEPTH
 from pycimom.cimxml.writing import Writer
 from pycimom.enumerations import EnumerationLimits, Enumerations
 from pycimom.fragments import Fragments
@@ -68,6 +69,8 @@ class Settings:
     """How many of the open enumerations may be one user's."""
     provider_limit: float = 60.0
     """How long a provider may take for one call."""
+    nesting: int = DEPTH
+    """How deeply the elements of a message may be nested."""
     gzip: bool = False
     """Whether answers are compressed for clients that accept it."""
 
@@ -94,7 +97,14 @@ class CimServer:
         )
         schema = SchemaOperations(settings.repository, settings.host)
         services = Services(self.broker, writer, fragments, self._enumerations, schema)
-        handler = CimXmlHandler(Cimom(services), authenticator, settings.realm, self._statistics, gzip=settings.gzip)
+        handler = CimXmlHandler(
+            Cimom(services),
+            authenticator,
+            settings.realm,
+            self._statistics,
+            gzip=settings.gzip,
+            nesting=settings.nesting,
+        )
         self._http = HttpServer(handler, settings.doors)
 
     def _open_store(self, settings: Settings) -> InstanceStore | None:
@@ -149,6 +159,13 @@ class CimServer:
             await self.broker.stop()
             raise
         log.info("serving", doors=[each.url for each in self.doors])
+
+    async def reopen(self, doors: Sequence[Door]) -> None:
+        """Open and close doors until there are just these; a door that stays the same keeps its connections.
+
+        DoorError if one cannot be opened; then all is as it was before.
+        """
+        await self._http.reconfigure(doors)
 
     async def stop(self, grace: float = 5.0) -> None:
         """Close the doors after answering what is under way, then stop the providers."""

@@ -40,6 +40,9 @@ class Server(Protocol):
     async def stop(self) -> None:
         """Close them and end everything."""
 
+    async def reload(self) -> None:
+        """Read the settings again, as SIGHUP asks; whatever is wrong with them is logged and changes nothing."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options that all daemons have."""
@@ -81,7 +84,8 @@ def run(
     try:
         uvloop.run(_serve(make, arguments.until_end_of_input))
     except expected as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"{name}: {line}", file=sys.stderr)
         return 1
     return 0
 
@@ -91,19 +95,25 @@ async def _serve(make: Callable[[], Server], until_end_of_input: bool) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
+    asked = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, asked.set)
     if until_end_of_input:
         loop.add_reader(sys.stdin.fileno(), _drop_input, stopped)
     server = make()
     stopping = asyncio.create_task(stopped.wait())
+    reloading: asyncio.Task[None] | None = None
     try:
         if await _first(stopping, server.start()) is None:
             return
         print(json.dumps({"ready": True, "doors": {each.name: each.url for each in server.doors}}), flush=True)
+        reloading = asyncio.create_task(_reload_when_asked(server, asked))
         failure = await _first(stopping, server.failed())
         if failure is not None:
             raise failure.result()
     finally:
         log.info("daemon.stopping")
+        if reloading is not None:
+            reloading.cancel()
         await server.stop()
         stopping.cancel()
 
@@ -118,6 +128,16 @@ async def _first(stopping: asyncio.Task[Any], work: Coroutine[Any, Any, T]) -> a
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
     return None
+
+
+async def _reload_when_asked(server: Server, asked: asyncio.Event) -> None:
+    while True:
+        await asked.wait()
+        asked.clear()
+        try:
+            await server.reload()
+        except Exception:
+            log.exception("settings.not_read")
 
 
 def _drop_input(stopped: asyncio.Event) -> None:

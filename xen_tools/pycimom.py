@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from netserve import certificates
-from netserve.doors import Door, Tls
+from netserve.doors import Door
+from pycimom.indications.destinations import DestinationPolicy
 from pycimom.instance_store import StoreError
 from pycimom.mof_source import MofError
 from pycimom.repository_cache import open_repository
 from pycimom.server import CimServer, Registration, Settings
 from xen_providers.access import XenApiAuthenticator
 from xen_providers.provider import XenProvider
-from xen_tools import daemon, schema
+from xen_tools import daemon, options, schema
+from xen_tools.configuration.problems import SettingsError
+from xen_tools.configuration.pycimom import Pycimom
+from xen_tools.errors import CommandError
+from xen_tools.options import Told
 
-HTTP_PORT, HTTPS_PORT = 5988, 5989
-"""What the DMTF registered for CIM-XML."""
+NAMES = ("cim-http", "cim-https")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,30 +37,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="A CIM server for Xen pools.",
         epilog="`pycimom mof compile --help` says how to add classes of your own.",
     )
-    parser.add_argument("--state", type=daemon.folder, required=True, help="folder of what must outlive the daemon")
-    parser.add_argument("--schema", type=daemon.folder, required=True, help="zip file of the DMTF CIM schema")
-    parser.add_argument("--cache", type=daemon.folder, required=True, help="folder of the compiled schema")
-    parser.add_argument("--xen-api", required=True, metavar="URL", help="where the pool is read from")
-    parser.add_argument("--passwords", required=True, metavar="URL", help="the Xen-API door that checks passwords")
+    parser.add_argument("--state", type=daemon.folder, help="folder of what must outlive the daemon")
+    parser.add_argument("--schema", type=daemon.folder, help="zip file of the DMTF CIM schema")
+    parser.add_argument("--cache", type=daemon.folder, help="folder of the compiled schema")
+    parser.add_argument("--xen-api", metavar="URL", help="where the pool is read from")
+    parser.add_argument("--passwords", metavar="URL", help="the Xen-API door that checks passwords")
     parser.add_argument("--ca", type=daemon.folder, help="certificates to verify the Xen-API with, if it speaks TLS")
-    parser.add_argument("--tls", type=daemon.folder, required=True, help="folder of key.pem and certificate.pem")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (default: %(default)s)")
-    parser.add_argument("--http", type=daemon.port, default=HTTP_PORT, metavar="PORT", help="(default: %(default)s)")
-    parser.add_argument("--https", type=daemon.port, default=HTTPS_PORT, metavar="PORT", help="(default: %(default)s)")
+    parser.add_argument("--tls", type=daemon.folder, help="folder of key.pem and certificate.pem")
+    options.add_arguments(parser, http=5988, https=5989)
     daemon.add_arguments(parser)
-    arguments = parser.parse_args(words)
-    return daemon.run("pycimom", lambda: _Bridge(arguments), arguments, (MofError, StoreError))
+    arguments = options.parse(parser, words)
+    known = (CommandError, MofError, SettingsError, StoreError)
+    return daemon.run("pycimom", lambda: _Bridge(arguments), arguments, known)
 
 
 class _Bridge:
-    """The CIM server with what recognises its users."""
+    """The CIM server with what recognises its users, and the settings that it was started with."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        tls = certificates.ensure(arguments.tls)
-        self._authenticator = XenApiAuthenticator(arguments.passwords, ca_file=arguments.ca)
+        self._told = Told("pycimom", Pycimom, arguments, NAMES)
+        settings = self._told.read()
+        self._authenticator = XenApiAuthenticator(settings.passwords, ca_file=settings.ca)
         self._server = CimServer(
-            _settings(arguments, tls),
-            [Registration(XenProvider(arguments.xen_api, ca_file=arguments.ca))],
+            _settings(settings, self._told.doors(settings)),
+            [Registration(XenProvider(settings.xen_api, ca_file=settings.ca))],
             self._authenticator,
         )
 
@@ -81,16 +84,23 @@ class _Bridge:
         await self._server.stop()
         await self._authenticator.stop()
 
+    async def reload(self) -> None:
+        """Open the doors that the settings ask for now."""
+        await self._told.reload(self._server.reopen)
 
-def _settings(arguments: argparse.Namespace, tls: Tls) -> Settings:
-    cache: Path = arguments.cache
+
+def _settings(settings: Pycimom, doors: Sequence[Door]) -> Settings:
+    cache = settings.cache
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is for the line that says that all doors are open
+        archive = schema.obtain(cache, settings.schema)
     return Settings(
-        open_repository(arguments.schema, schema.model_files(), cache, whole_schema=schema.is_whole(cache)),
-        [
-            Door("cim-http", arguments.host, arguments.http, authentication="xen-api"),
-            Door("cim-https", arguments.host, arguments.https, tls=tls, authentication="xen-api"),
-        ],
-        state=arguments.state,
+        open_repository(archive, schema.model_files(), cache, whole_schema=schema.is_whole(cache)),
+        doors,
+        state=settings.state,
+        delivery=settings.delivery,
+        destinations=DestinationPolicy(settings.indications.destinations),
+        gzip=settings.gzip,
+        **settings.server_limits,
     )
 
 

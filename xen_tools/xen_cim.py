@@ -11,6 +11,7 @@ from xen_tools.errors import CommandError
 
 COMMANDS = {
     "run": "start the whole bridge on a simulated pool, and print how to use it",
+    "check-config": "check a settings file, and say which doors it would open",
     "schema": "get and compile the DMTF CIM schema",
 }
 
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, help_text in COMMANDS.items():
         subparser = subcommands.add_parser(name, help=help_text, description=f"{help_text[0].upper()}{help_text[1:]}.")
         if name == named:  # others are not imported, so that each command starts quickly
-            command = importlib.import_module(f"xen_tools.{name}")
+            command = importlib.import_module(f"xen_tools.{name.replace('-', '_')}")
             command.add_arguments(subparser)
     arguments = parser.parse_args(words)
     try:

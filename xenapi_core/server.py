@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,19 +183,10 @@ def _check(door: Door) -> None:
         )
     if door.authentication == PEER and door.path is None:
         raise SettingsError(f"The door {door.name!r} can only trust its peers if it is a unix socket.")
-    if door.authentication == NONE and door.path is None and not _loopback(door.host):
+    if door.authentication == NONE and not door.is_local:
         raise SettingsError(
             f"The door {door.name!r} at {door.host} would let everybody in: set its authentication to {LOCAL!r}."
         )
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @contextlib.contextmanager

@@ -60,9 +60,9 @@ class Call:
     """Only for extrinsic methods."""
 
 
-def parse_call(body: bytes) -> Call:
-    """Read a request message; BadMessageError if it is none."""
-    root = parse_document(body)
+def parse_call(body: bytes, depth: int = DEPTH) -> Call:
+    """Read a request message; BadMessageError if it is none, or its elements are nested more than ``depth`` deep."""
+    root = parse_document(body, depth)
     message = _envelope(root)
     request = _only_child(message)
     if request.tag == "MULTIREQ":
@@ -92,8 +92,8 @@ def parse_call(body: bytes) -> Call:
     raise BadMessageError("request-not-valid", f"SIMPLEREQ holds {call.tag}, not IMETHODCALL or METHODCALL.")
 
 
-def parse_document(body: bytes) -> Element:
-    """Parse XML as UTF-8, without document types, entities or endless depth."""
+def parse_document(body: bytes, depth: int = DEPTH) -> Element:
+    """Parse XML as UTF-8, without document types, entities or elements nested more than ``depth`` deep."""
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -110,8 +110,8 @@ def parse_document(body: bytes) -> Element:
     if root.getroottree().docinfo.internalDTD is not None:
         raise BadMessageError("request-not-valid", "A document type is not accepted.")
     document = cast(Element, root)
-    if _deeper_than(document, DEPTH):
-        raise BadMessageError("request-not-valid", f"Elements are nested more than {DEPTH} deep.")
+    if _deeper_than(document, depth):
+        raise BadMessageError("request-not-valid", f"Elements are nested more than {depth} deep.")
     return document
 
 
