@@ -100,8 +100,8 @@ class View(Protocol):
     def instances(self, class_name: str) -> Sequence[Instance]:
         """Return all instances of exactly this class, in a stable order.
 
-        The very same sequence object is returned as long as none of the instances changed, in this view and in
-        later ones: hosts may keep what they derived from it.
+        The very same sequence object is returned as long as none of the instances changed, in this view and, once
+        it was asked for, in later ones: hosts may keep what they derived from it.
         """
 
     def instance(self, name: InstanceName) -> Instance | None:

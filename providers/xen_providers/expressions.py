@@ -14,6 +14,11 @@ from typing import Any, TypeAlias
 Path: TypeAlias = tuple[str, ...]
 """Steps, each a field or ``map/key``. All but the last lead to another record."""
 
+PART = "@part"
+"""The path of what tells the instances of one record apart (declaration.MappedClass.parts)."""
+POOL = "@pool"
+"""A step that leads from any record to that of the pool."""
+
 
 def parse_path(text: str) -> Path:
     """Return the steps of a path as written in a declaration."""
@@ -39,8 +44,8 @@ class Expression:
     function: Callable[..., Any]
 
     def under(self, prefix: Path) -> Expression:
-        """Return the same expression for a record that refers to this one by ``prefix``."""
-        return Expression(tuple((*prefix, *path) for path in self.paths), self.function)
+        """Return the same expression for a record that refers to this one by ``prefix``; the part stays the part."""
+        return Expression(tuple(path if path == (PART,) else (*prefix, *path) for path in self.paths), self.function)
 
 
 def identity(value: Any) -> Any:

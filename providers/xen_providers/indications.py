@@ -80,6 +80,11 @@ class Watchers:
 
         return end
 
+    @property
+    def subjects(self) -> set[str]:
+        """The classes, in lower case, whose instances somebody watches."""
+        return {each.subject.name.lower() for each, sinks in self._sinks.items() if sinks}
+
     def tell(self, steps: Mapping[str, Sequence[Step]], moment: datetime) -> None:
         """Raise what a change between two views means; classes that nobody watches cost nothing."""
         watched: dict[str, list[LifecycleIndication]] = defaultdict(list)
@@ -107,7 +112,7 @@ def _differences(steps: Sequence[Step]) -> Iterator[tuple[Lifecycle, Instance | 
             yield Lifecycle.CREATION, None, new.instance
         elif new is None and old is not None:
             yield Lifecycle.DELETION, None, old.instance
-        elif old is not None and new is not None and old.instance.properties != new.instance.properties:
+        elif old is not None and new is not None and not new.compiled.same_state(old.instance, new.instance):
             yield Lifecycle.MODIFICATION, old.instance, new.instance
 
 

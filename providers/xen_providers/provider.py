@@ -93,7 +93,7 @@ class XenProvider(Provider):
             self._view = XenView.first(self._model, after)
             return
         moment = datetime.now(UTC)
-        self._view, steps = self._view.following(after, changes, moment)
+        self._view, steps = self._view.following(after, changes, moment, self._watchers.subjects)
         self._watchers.tell(steps, moment)
 
     async def invoke_method(

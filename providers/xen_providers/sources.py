@@ -1,4 +1,4 @@
-"""What the mapping must know of the Xen-API: where references lead, and when a state began."""
+"""What the mapping must know of the Xen-API: where references lead, when a state began, which fields are sampled."""
 
 from __future__ import annotations
 
@@ -8,6 +8,21 @@ from datetime import datetime
 from xen_providers.expressions import Expression, computed, constant
 
 REFERENCES: Mapping[str, Mapping[str, str]] = {
+    "Bond": {"master": "PIF", "slaves": "PIF"},
+    "PBD": {"SR": "SR", "host": "host"},
+    "PIF": {
+        "VLAN_master_of": "VLAN",
+        "bond_master_of": "Bond",
+        "bond_slave_of": "Bond",
+        "host": "host",
+        "metrics": "PIF_metrics",
+        "network": "network",
+    },
+    "SR": {"PBDs": "PBD", "VDIs": "VDI"},
+    "VBD": {"VDI": "VDI", "VM": "VM", "metrics": "VBD_metrics"},
+    "VDI": {"SR": "SR", "VBDs": "VBD"},
+    "VIF": {"VM": "VM", "metrics": "VIF_metrics", "network": "network"},
+    "VLAN": {"tagged_PIF": "PIF", "untagged_PIF": "PIF"},
     "VM": {
         "VBDs": "VBD",
         "VIFs": "VIF",
@@ -17,11 +32,17 @@ REFERENCES: Mapping[str, Mapping[str, str]] = {
         "metrics": "VM_metrics",
         "parent": "VM",
         "resident_on": "host",
+        "snapshot_of": "VM",
+        "suspend_VDI": "VDI",
     },
-    "host": {"metrics": "host_metrics"},
+    "console": {"VM": "VM"},
+    "host": {"PIFs": "PIF", "control_domain": "VM", "host_CPUs": "host_cpu", "metrics": "host_metrics"},
+    "host_cpu": {"host": "host"},
+    "network": {"PIFs": "PIF", "VIFs": "VIF"},
+    "pool": {"default_SR": "SR", "master": "host"},
     "task": {"other_config/xen-cim:affected_host": "host", "other_config/xen-cim:affected_vm": "VM"},
 }
-"""By class: the class that each reference (or set of references) leads to. Only those that an expression follows."""
+"""By class: the class that each reference (or set of references) leads to, as far as expressions follow them."""
 
 LAST_CHANGE = "last change"
 """After a timed state, this step finds when the state was last seen to change: ``("power_state", LAST_CHANGE)``."""
@@ -36,3 +57,13 @@ TIMED: Mapping[str, Mapping[str, Expression]] = {
     "host": {"enabled": constant(None)},
 }
 """By class: the states whose changes are timed, each with the time that is taken when an object is first seen."""
+
+SAMPLED: Mapping[str, frozenset[str]] = {
+    "VM_metrics": frozenset({"VCPUs_utilisation", "memory_actual"}),
+    "VBD_metrics": frozenset({"io_read_kbs", "io_write_kbs"}),
+    "VIF_metrics": frozenset({"io_read_kbs", "io_write_kbs"}),
+    "PIF_metrics": frozenset({"io_read_kbs", "io_write_kbs"}),
+    "host_cpu": frozenset({"utilisation"}),
+    "host_metrics": frozenset({"memory_free"}),
+}
+"""By class: the fields whose changes raise no event, but are read in bulk while somebody asks."""

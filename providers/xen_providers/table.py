@@ -9,9 +9,9 @@ from threading import Lock
 from typing import Any, TypeAlias
 
 from cim_provider import Instance
-from xen_providers.declaration import MappedClass
-from xen_providers.expressions import Expression, identity, read_step
-from xen_providers.reading import Reader, Row
+from xen_providers.declaration import WHOLE, MappedClass
+from xen_providers.expressions import read_step
+from xen_providers.reading import Inputs, Reader, Row
 from xenapi_client import Change, Record
 
 _making = Lock()
@@ -23,26 +23,58 @@ class Compiled:
 
     def __init__(self, mapped: MappedClass) -> None:
         self.mapped = mapped
-        expressions = [each.expression for each in mapped.properties.values()]
-        self.reader = Reader(mapped.source, [mapped.where, mapped.path, *expressions])
-        self.qualifies = self.reader.compiled(mapped.where)
+        expressions = {name: each.expression for name, each in mapped.properties.items()}
+        self.reader = Reader(mapped.source, [mapped.where, mapped.parts, mapped.path, *expressions.values()])
+        self._where = self.reader.compiled(mapped.where)
+        # The keys of an association are names, which its condition asks for already.
+        keys = () if mapped.ends else (each.expression for each in mapped.keys.values() if each.expression.paths)
+        self._keys = [self.reader.compiled(each) for each in keys]
+        self._parts = None if mapped.parts is WHOLE else self.reader.compiled(mapped.parts)
         self._name = self.reader.compiled(mapped.path)
-        self._properties = [(name, self.reader.compiled(each.expression)) for name, each in mapped.properties.items()]
+        self._properties = [(name, self.reader.compiled(each)) for name, each in expressions.items()]
+        self.sampled = frozenset(name for name, each in expressions.items() if self.reader.is_sampled(each))
+        """The properties that follow samples."""
+
+    def slots(self, inputs: Inputs, ref: str) -> tuple[Slot, ...]:
+        """Return the places of all instances that come from an object."""
+        row = self.reader.row(inputs, ref)
+        if row is None:
+            return ()
+        if self._parts is None:
+            return (Slot(self, ref, row),) if self._qualifies(row) else ()
+        rows = ((*row, part) for part in self._parts(row) or ())
+        return tuple(Slot(self, ref, each, each[-1]) for each in rows if self._qualifies(each))
+
+    def _qualifies(self, row: Row) -> bool:
+        """Say whether there is an instance of a row: none without its keys."""
+        return bool(self._where(row)) and all(key(row) is not None for key in self._keys)
 
     def instance(self, row: Row) -> Instance:
         """Compute the instance of a row that qualifies."""
         properties = {name: value for name, read in self._properties if (value := read(row)) is not None}
         return Instance(self.mapped.name, properties, self._name(row))
 
+    def same_state(self, one: Instance, other: Instance) -> bool:
+        """Say whether two instances differ in nothing but samples."""
+        if not self.sampled:
+            return one.properties == other.properties
+        return all(
+            one.properties.get(name) == other.properties.get(name)
+            for name, _ in self._properties
+            if name not in self.sampled
+        )
+
 
 class Slot:
     """The place of one instance: what it will be computed from, and once it was asked for, the instance."""
 
-    __slots__ = ("_compiled", "_instance", "_row", "ref")
+    __slots__ = ("_instance", "_row", "compiled", "part", "ref")
 
-    def __init__(self, compiled: Compiled, ref: str, row: Row) -> None:
+    def __init__(self, compiled: Compiled, ref: str, row: Row, part: Any = None) -> None:
         self.ref = ref
-        self._compiled = compiled
+        self.part = part
+        """What tells it from the other instances of the object."""
+        self.compiled = compiled
         self._row: Row | None = row
         self._instance: Instance | None = None
 
@@ -57,7 +89,7 @@ class Slot:
         if self._instance is None:
             with _making:
                 if self._instance is None and self._row is not None:
-                    self._instance = self._compiled.instance(self._row)
+                    self._instance = self.compiled.instance(self._row)
                     self._row = None
         if self._instance is None:
             raise RuntimeError(f"The instance of {self.ref} was not made.")
@@ -71,18 +103,16 @@ Step: TypeAlias = tuple[Slot | None, Slot | None]
 class Table:
     """All instances of a class, in order of their records. Shared by all views in which none of them differs."""
 
-    def __init__(self, compiled: Compiled, slots: Mapping[str, Slot]) -> None:
-        self.compiled = compiled
+    def __init__(self, slots: Mapping[str, tuple[Slot, ...]]) -> None:
         self.slots = slots
+        """By object; only those from which an instance comes."""
         self._filling = Lock()
 
     @classmethod
-    def full(cls, compiled: Compiled, rows: Iterable[tuple[str, Row | None]]) -> Table:
-        """Make the table of all rows that qualify."""
-        return cls(
-            compiled,
-            {ref: Slot(compiled, ref, row) for ref, row in rows if row is not None and compiled.qualifies(row)},
-        )
+    def full(cls, compiled: Compiled, inputs: Inputs) -> Table:
+        """Make the table of all objects."""
+        refs = inputs.version.records(compiled.mapped.source)
+        return cls({ref: slots for ref in refs if (slots := compiled.slots(inputs, ref))})
 
     def instances(self) -> tuple[Instance, ...]:
         """Return the instances; the first call makes those that were never asked for."""
@@ -91,52 +121,59 @@ class Table:
 
     @cached_property
     def _instances(self) -> tuple[Instance, ...]:
-        return tuple([slot.instance for slot in self.slots.values()])
+        return tuple([slot.instance for slots in self.slots.values() for slot in slots])
 
-    def renewed(self, refs: Iterable[str], row_of: Callable[[str], Row | None]) -> tuple[Table, list[Step]]:
+    def renewed(self, refs: Iterable[str], slots_of: Callable[[str], tuple[Slot, ...]]) -> tuple[Table, list[Step]]:
         """Return the table in which the slots of ``refs`` are computed again, and each slot that was replaced.
 
         An instance that somebody has seen is compared with the new one; if they are equal the old one stays.
         """
-        slots: dict[str, Slot] | None = None
+        slots: dict[str, tuple[Slot, ...]] | None = None
         steps: list[Step] = []
         for ref in refs:
-            old = self.slots.get(ref)
-            row = row_of(ref)
-            new = Slot(self.compiled, ref, row) if row is not None and self.compiled.qualifies(row) else None
-            if old is new or (old and new and old.made and old.instance.properties == new.instance.properties):
+            old = self.slots.get(ref, ())
+            new, differences = _renewed(old, slots_of(ref))
+            if not differences and new == old:
                 continue
+            steps += differences
             if slots is None:
                 slots = dict(self.slots)
-            if new is None:
-                del slots[ref]
-            else:
+            if new:
                 slots[ref] = new
-            steps.append((old, new))
-        return (self if slots is None else Table(self.compiled, slots)), steps
+            else:
+                del slots[ref]
+        return (self if slots is None else Table(slots)), steps
+
+
+def _renewed(old: tuple[Slot, ...], new: tuple[Slot, ...]) -> tuple[tuple[Slot, ...], list[Step]]:
+    """Return the new slots of an object, with the old ones where nothing differs, and what differs."""
+    known = {slot.part: slot for slot in old}
+    kept: list[Slot] = []
+    steps: list[Step] = []
+    for slot in new:
+        before = known.pop(slot.part, None)
+        if before is not None and before.made and before.instance.properties == slot.instance.properties:
+            kept.append(before)
+        else:
+            kept.append(slot)
+            steps.append((before, slot))
+    steps += [(slot, None) for slot in known.values()]
+    return tuple(kept), steps
 
 
 @dataclass(frozen=True)
 class IndexKey:
-    """What an index is of: a class, a step in its records, and a conversion of what the step finds."""
+    """What an index is of: a class, and a step in its records."""
 
     cls: str
     step: str
-    convert: Callable[..., Any] = identity
-
-    @classmethod
-    def of(cls, source: str, expression: Expression) -> IndexKey | None:
-        """Return the key of an index on an expression of one step; None if there can be no index on it."""
-        if len(expression.paths) == 1 and len(expression.paths[0]) == 1:
-            return cls(source, expression.paths[0][0], expression.function)
-        return None
 
     def values(self, record: Record | None) -> list[Any]:
         """Return the values under which a record is found."""
         found = None if record is None else read_step(record, self.step)
         if found is None:
             return []
-        return found if isinstance(found, list) else [self.convert(found)]
+        return found if isinstance(found, list) else [found]
 
 
 class Index:

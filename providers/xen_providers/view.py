@@ -6,30 +6,31 @@ only instances that read something that changed are computed again, everything e
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import TypeAlias
+from typing import Any
 
 from cim_provider import Instance, InstanceName
 from xen_providers.declaration import MappedClass
-from xen_providers.expressions import Path, read_step
-from xen_providers.reading import Reader, Times
+from xen_providers.expressions import POOL, Path, read_step
+from xen_providers.reading import Inputs, Reader, Samples, Times
 from xen_providers.sources import LAST_CHANGE, TIMED
-from xen_providers.table import Compiled, Index, IndexKey, Step, Table
+from xen_providers.table import Compiled, Index, IndexKey, Slot, Step, Table
 from xenapi_client import Change, Operation, Record, Version
 
-Indexes: TypeAlias = Mapping[IndexKey, Index]
+SEPARATORS = re.compile("[:/]")
+"""What stands between the parts of a key, one of which is the uuid of the object."""
 
 
 class Model:
-    """The declared classes together, and what follows from all of them: indexes, and who reads what."""
+    """The declared classes together, and what follows from all of them: who reads what."""
 
     def __init__(self, classes: Iterable[MappedClass]) -> None:
         self.classes = {each.name.lower(): Compiled(each) for each in classes}
-        self.locators = {name: self._locator(compiled.mapped) for name, compiled in self.classes.items()}
-        self.indexes: set[IndexKey] = {key for key in self.locators.values() if key is not None}
         self.readers: dict[str, list[tuple[str, Path, frozenset[str]]]] = defaultdict(list)
         """By Xen-API class: the classes that read its records, by which references, and what they read there."""
         self.timed = {
@@ -38,6 +39,8 @@ class Model:
             for state, first in states.items()
         }
         self.sources = {cls for cls, _ in self.timed}
+        self.sampled = {name: sampled for name, each in self.classes.items() if (sampled := each.reader.sampled)}
+        """By CIM class: the Xen-API classes whose samples it shows."""
         for name, compiled in self.classes.items():
             self._learn(name, compiled.reader)
 
@@ -45,102 +48,96 @@ class Model:
         for prefix in reader.prefixes:
             cls = reader.class_at(prefix)
             self.sources.add(cls)
-            if reader.is_timed(prefix):
-                continue
-            self.readers[cls].append((name, prefix, frozenset(reader.steps[prefix])))
-            if prefix:
-                self.indexes.add(IndexKey(reader.class_at(prefix[:-1]), prefix[-1]))
+            if not reader.is_derived(prefix):
+                self.readers[cls].append((name, prefix, frozenset(reader.steps[prefix])))
 
-    def touched(self, changes: Iterable[Change], indexes: Indexes) -> Mapping[str, Iterable[str]]:
-        """Return by class the objects whose instances read something that changed; ``indexes`` are the new ones."""
+    def touched(self, changes: Iterable[Change], view: XenView, names: Collection[str]) -> Mapping[str, Iterable[str]]:
+        """Return by class the objects whose instances read something that changed, in ``view``, the one after it.
+
+        Only classes among ``names`` (lower case) count.
+        """
         touched: dict[str, dict[str, None]] = defaultdict(dict)
         for change in changes:
             before, after = change.before, change.after
             for name, prefix, steps in self.readers[change.cls]:
-                if (
+                if name not in names or (
                     change.operation is Operation.MOD
                     and before is not None
                     and after is not None
                     and all(read_step(before, step) == read_step(after, step) for step in steps)
                 ):
                     continue
-                touched[name].update(dict.fromkeys(self.referrers(name, prefix, change.ref, indexes)))
+                touched[name].update(dict.fromkeys(view.referrers(name, prefix, change.ref)))
         return touched
-
-    def referrers(self, name: str, prefix: Path, ref: str, indexes: Indexes) -> Iterable[str]:
-        """Return the objects behind a class from which the references ``prefix`` lead to the object ``ref``."""
-        reader = self.classes[name].reader
-        refs: Iterable[str] = [ref]
-        for end in range(len(prefix), 0, -1):
-            index = indexes[IndexKey(reader.class_at(prefix[: end - 1]), prefix[end - 1])]
-            refs = [source for target in refs for source in index.find(target)]
-        return refs
-
-    @staticmethod
-    def _locator(mapped: MappedClass) -> IndexKey | None:
-        """Return the index on a key that tells instances apart; an association's are found by its ends."""
-        if mapped.ends:
-            return None
-        keys = [IndexKey.of(mapped.source, each.expression) for each in mapped.keys.values()]
-        return next((key for key in reversed(keys) if key is not None), None)
 
 
 class XenView:
-    """One version of everything that is served (a cim_provider.View)."""
+    """One version of everything that is served (a cim_provider.View).
+
+    The tables of classes and the indexes are made when they are first needed, so that what nobody asks for costs
+    nothing, and are handed on from view to view.
+    """
 
     def __init__(
         self,
         model: Model,
-        version: Version,
-        times: Times,
-        indexes: Indexes,
-        tables: Mapping[str, Table],
+        inputs: Inputs,
+        indexes: Mapping[IndexKey, Index] | None = None,
+        tables: Mapping[str, Table] | None = None,
     ) -> None:
-        self.version = version
         self._model = model
-        self._times = times
-        self._indexes = indexes
-        self._tables = tables
+        self._inputs = inputs
+        self._indexes = dict(indexes or {})
+        self._tables = dict(tables or {})
 
     @classmethod
-    def first(cls, model: Model, version: Version) -> XenView:
+    def first(cls, model: Model, version: Version, samples: Samples | None = None) -> XenView:
         """Make a view from nothing but a version of the inventory."""
+        inputs = Inputs(version, samples=samples or {})
         times: dict[tuple[str, str], dict[str, Record]] = {}
         for (source, state), (reader, first) in model.timed.items():
-            rows = ((ref, reader.row(version, {}, ref)) for ref in version.records(source))
+            rows = ((ref, reader.row(inputs, ref)) for ref in version.records(source))
             times[source, state] = {ref: {LAST_CHANGE: first(row)} for ref, row in rows if row is not None}
-        indexes = {key: Index.full(key, version.records(key.cls)) for key in model.indexes}
-        tables = {
-            name: Table.full(
-                compiled,
-                ((ref, compiled.reader.row(version, times, ref)) for ref in version.records(compiled.mapped.source)),
-            )
-            for name, compiled in model.classes.items()
-        }
-        return cls(model, version, times, indexes, tables)
+        return cls(model, replace(inputs, times=times))
+
+    @property
+    def version(self) -> Version:
+        """The version of the inventory that is shown."""
+        return self._inputs.version
 
     def following(
-        self, version: Version, changes: Sequence[Change], moment: datetime
+        self, version: Version, changes: Sequence[Change], moment: datetime, watched: Collection[str] = ()
     ) -> tuple[XenView, Mapping[str, Sequence[Step]]]:
-        """Return the view after ``changes``, seen at ``moment``, and by class (lower case) the slots that differ."""
+        """Return the view after ``changes``, seen at ``moment``, and by class (lower case) the slots that differ.
+
+        Of classes that nobody has asked for it is not known what differs, unless they are among ``watched``.
+        """
         changes = [change for change in changes if change.cls in self._model.sources]
         by_class: dict[str, list[Change]] = defaultdict(list)
         for change in changes:
             by_class[change.cls].append(change)
-        times = self._times_after(version, by_class, moment)
+        for name in watched:
+            self._table(name)
+        inputs = replace(self._inputs, version=version, times=self._times_after(version, by_class, moment))
         indexes = {
             key: index.renewed(by_class[key.cls]) if key.cls in by_class else index
-            for key, index in self._indexes.items()
+            for key, index in self._indexes.copy().items()
         }
-        tables = dict(self._tables)
+        tables = self._tables.copy()
+        after = XenView(self._model, inputs, indexes)
         steps: dict[str, Sequence[Step]] = {}
-        for name, refs in self._model.touched(changes, indexes).items():
-            row_of = partial(self._model.classes[name].reader.row, version, times)
-            tables[name], steps[name] = tables[name].renewed(refs, row_of)
-        return XenView(self._model, version, times, indexes, tables), steps
+        for name, refs in self._model.touched(changes, after, tables).items():
+            tables[name], steps[name] = tables[name].renewed(refs, partial(self._model.classes[name].slots, inputs))
+        after._tables.update(tables)
+        return after, steps
+
+    def sampled(self, samples: Samples) -> XenView:
+        """Return the view with other samples; what shows none is shared."""
+        tables = {name: table for name, table in self._tables.copy().items() if name not in self._model.sampled}
+        return XenView(self._model, replace(self._inputs, samples=samples), self._indexes.copy(), tables)
 
     def _times_after(self, version: Version, changes: Mapping[str, Sequence[Change]], moment: datetime) -> Times:
-        times = dict(self._times)
+        times = dict(self._inputs.times)
         for (cls, state), (reader, first) in self._model.timed.items():
             known: dict[str, Record] | None = None
             for change in changes.get(cls, ()):
@@ -152,7 +149,7 @@ class XenView:
                 if after is None:
                     known.pop(change.ref, None)
                 elif before is None:
-                    row = reader.row(version, {}, change.ref)
+                    row = reader.row(Inputs(version), change.ref)
                     known[change.ref] = {LAST_CHANGE: None if row is None else first(row)}
                 else:
                     known[change.ref] = {LAST_CHANGE: moment}
@@ -162,67 +159,105 @@ class XenView:
 
     def instances(self, class_name: str) -> Sequence[Instance]:
         """Return all instances of exactly this class; see cim_provider.View."""
-        table = self._tables.get(class_name.lower())
+        table = self._table(class_name.lower())
         return () if table is None else table.instances()
 
     def instance(self, name: InstanceName) -> Instance | None:
         """Return the instance with this name, or None. Keys that the class does not have are ignored."""
-        ref = self._ref(name)
-        return None if ref is None else self._tables[name.class_name.lower()].slots[ref].instance
+        slot = self._slot(name)
+        return None if slot is None else slot.instance
 
     def record(self, name: InstanceName) -> tuple[str, Record] | None:
         """Return the object behind an instance: its reference and record."""
-        ref = self._ref(name)
-        if ref is None:
+        slot = self._slot(name)
+        if slot is None:
             return None
-        record = self.version.get(self._model.classes[name.class_name.lower()].mapped.source, ref)
-        return None if record is None else (ref, record)
-
-    def _ref(self, name: InstanceName) -> str | None:
-        """Return the object that the instance with this name comes from."""
-        table = self._tables.get(name.class_name.lower())
-        if table is None:
-            return None
-        return next(
-            (ref for ref in self._candidates(table.compiled.mapped, name) if _names(name, table.slots[ref].instance)),
-            None,
-        )
-
-    def _candidates(self, mapped: MappedClass, name: InstanceName) -> Iterator[str]:
-        """Yield the objects that one of the keys in ``name`` leads to."""
-        slots = self._tables[mapped.name.lower()].slots
-        if mapped.ends:
-            role = min(mapped.ends, key=lambda each: len(mapped.ends[each].prefix))
-            target = name.get(role)
-            refs = self._referring(mapped, role, target) if isinstance(target, InstanceName) else ()
-        else:
-            locator = self._model.locators[mapped.name.lower()]
-            if locator is None:
-                refs = slots
-            else:
-                key = next(
-                    key for key, each in mapped.keys.items() if IndexKey.of(mapped.source, each.expression) == locator
-                )
-                refs = self._indexes[locator].find(name.get(key))
-        yield from (ref for ref in refs if ref in slots)
-
-    def _referring(self, mapped: MappedClass, role: str, name: InstanceName) -> Iterable[str]:
-        """Return the objects whose association has ``name`` at the end ``role``."""
-        end = mapped.ends[role]
-        if end.target.name.lower() != name.class_name.lower():
-            return ()
-        ref = self._ref(name)
-        return () if ref is None else self._model.referrers(mapped.name.lower(), end.prefix, ref, self._indexes)
+        record = self.version.get(slot.compiled.mapped.source, slot.ref)
+        return None if record is None else (slot.ref, record)
 
     def references(self, association: str, name: InstanceName, role: str | None = None) -> Sequence[Instance]:
         """Return the instances of an association class with ``name`` at an end; see cim_provider.View."""
-        table = self._tables.get(association.lower())
-        if table is None:
+        compiled = self._model.classes.get(association.lower())
+        if compiled is None:
             return ()
-        mapped = table.compiled.mapped
-        roles = [each for each in mapped.ends if role is None or each.lower() == role.lower()]
-        refs = {ref: None for each in roles for ref in self._referring(mapped, each, name) if ref in table.slots}
-        return [table.slots[ref].instance for ref in refs]
+        found: dict[tuple[str, Any], Instance] = {}
+        for each in compiled.mapped.ends:
+            if role is None or each.lower() == role.lower():
+                slots = self._joining(compiled.mapped, each, name)
+                found.update(((slot.ref, slot.part), slot.instance) for slot in slots)
+        return list(found.values())
+
+    def _table(self, name: str) -> Table | None:
+        """Return the table of a class (lower case)."""
+        table = self._tables.get(name)
+        compiled = self._model.classes.get(name)
+        if table is not None or compiled is None:
+            return table
+        # Two threads may make it at once; both get the one that was there first.
+        return self._tables.setdefault(name, Table.full(compiled, self._inputs))
+
+    def _slots(self, name: str, ref: str) -> tuple[Slot, ...]:
+        """Return the slots of one object, without making a table for it."""
+        table = self._tables.get(name)
+        return self._model.classes[name].slots(self._inputs, ref) if table is None else table.slots.get(ref, ())
+
+    def _index(self, key: IndexKey) -> Index:
+        index = self._indexes.get(key)
+        if index is None:
+            index = self._indexes[key] = Index.full(key, self.version.records(key.cls))
+        return index
+
+    def referrers(self, name: str, prefix: Path, ref: str) -> Iterable[str]:
+        """Return the objects behind a class from which the references ``prefix`` lead to the object ``ref``."""
+        reader = self._model.classes[name].reader
+        refs: Iterable[str] = [ref]
+        for end in range(len(prefix), 0, -1):
+            cls, step = reader.class_at(prefix[: end - 1]), prefix[end - 1]
+            if step == POOL:
+                refs = self.version.records(cls)
+            else:
+                index = self._index(IndexKey(cls, step))
+                refs = [source for target in refs for source in index.find(target)]
+        return refs
+
+    def _slot(self, name: InstanceName) -> Slot | None:
+        """Return the place of the instance with this name."""
+        compiled = self._model.classes.get(name.class_name.lower())
+        if compiled is None:
+            return None
+        slots = self._joining_all(compiled.mapped, name) if compiled.mapped.ends else self._named(compiled.mapped, name)
+        return next((slot for slot in slots if _names(name, slot.instance)), None)
+
+    def _named(self, mapped: MappedClass, name: InstanceName) -> Iterator[Slot]:
+        """Yield the places of the objects whose uuid is in a key; those of the pool need not be named by it."""
+        refs: Iterable[str]
+        if mapped.source == "pool":
+            refs = self.version.records("pool")
+        else:
+            words = (word for key in mapped.keys for word in SEPARATORS.split(str(name.get(key))))
+            index = self._index(IndexKey(mapped.source, "uuid"))
+            refs = {ref: None for word in words for ref in index.find(word)}
+        for ref in refs:
+            yield from self._slots(mapped.name.lower(), ref)
+
+    def _joining_all(self, mapped: MappedClass, name: InstanceName) -> Iterator[Slot]:
+        """Yield the places of the pairs that have the end of ``name`` that is found the quickest."""
+        role = min(mapped.ends, key=lambda each: (POOL in mapped.ends[each].prefix, len(mapped.ends[each].prefix)))
+        target = name.get(role)
+        return self._joining(mapped, role, target) if isinstance(target, InstanceName) else iter(())
+
+    def _joining(self, mapped: MappedClass, role: str, name: InstanceName) -> Iterator[Slot]:
+        """Yield the places of the pairs with ``name`` at the end ``role``."""
+        end = mapped.ends[role]
+        if name.class_name.lower() not in {each.name.lower() for each in end.classes}:
+            return
+        far = self._slot(name)
+        if far is None:
+            return
+        for ref in self.referrers(mapped.name.lower(), end.prefix, far.ref):
+            for slot in self._slots(mapped.name.lower(), ref):
+                if _same(slot.instance.properties[role], far.instance.name):
+                    yield slot
 
 
 def _names(name: InstanceName, instance: Instance) -> bool:

@@ -43,7 +43,8 @@ async def test_a_start_is_a_job_that_completes(provider, xen, context, halted, s
     assert await xen.call("VM.get_power_state", halted) == "Running"
     (pair,) = provider.view().references("Xen_ComputerSystemAffectedJobElement", name)
     assert pair.properties == {"AffectedElement": name, "AffectingElement": job}
-    assert list(provider.view().references("Xen_ComputerSystemAffectedJobElement", job)) == [pair]
+    (again,) = provider.view().references("Xen_ComputerSystemAffectedJobElement", job)
+    assert again.name == pair.name
 
 
 async def test_every_state_can_be_reached(xen, request_state, halted, system_name):
@@ -154,7 +155,7 @@ class TestDeletingJobs:
         with pytest.raises(CimError) as denied:
             await provider.delete_instance(await context_of("operator"), job.name)
         assert denied.value.status is Status.ACCESS_DENIED
-        assert provider.view().instance(job.name) is job
+        assert provider.view().instance(job.name).properties == job.properties
 
     async def test_a_system_cannot_be_deleted(self, provider, context, halted, system_name):
         with pytest.raises(CimError) as refused:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,12 +13,67 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cim_provider import InstanceName
-from xen_providers.declaration import MappedClass, key, string, strings
-from xen_providers.expressions import computed, joined, parse_path, value
+from xen_providers.declaration import AnyOf, MappedClass, association, key, string, strings
+from xen_providers.expressions import PART, POOL, computed, joined, parse_path, value
 from xen_providers.provider import CLASSES
 from xen_providers.view import Model, XenView
 from xenapi_client import Change, Operation, Version
 
+
+def processor_name(uuid: str, number: int) -> InstanceName:
+    return InstanceName("Xen_Processor", (("ID", f"{uuid}/{number}"),))
+
+
+def pinned_processors(count: str, pinned: str | None) -> list[int]:
+    return [int(number) for number in (pinned or "").split() if int(number) < int(count)]
+
+
+HOST = MappedClass("Xen_Host", "CIM_System", "host", {"ID": key(string("uuid"))})
+SYSTEM = MappedClass(
+    "Xen_System", "CIM_System", "VM", {"ID": key(string("uuid"))}, where=value("is_a_template", operator.not_)
+)
+TEMPLATE = MappedClass("Xen_Template", "CIM_Settings", "VM", {"ID": key(string("uuid"))}, where=value("is_a_template"))
+SETTINGS = MappedClass("Xen_Settings", "CIM_Settings", "VM", {"ID": key(string("uuid"))}, where=SYSTEM.where)
+PROCESSOR = MappedClass(
+    "Xen_Processor",
+    "CIM_Processor",
+    "VM",
+    {
+        "ID": key(string(computed("{0}/{1}".format, "uuid", PART))),
+        "Load": string("metrics.memory_actual"),
+    },
+    where=SYSTEM.where,
+    parts=value("VCPUs_max", lambda count: range(int(count))),
+)
+EVEN = replace(PROCESSOR, name="Xen_Even", parts=value("VCPUs_max", lambda count: range(0, int(count), 2)))
+SERVICE = MappedClass("Xen_Service", "CIM_Service", "pool", {"ID": key(string("master.uuid"))})
+COMPONENT = AnyOf("CIM_Settings", (SETTINGS, TEMPLATE))
+PARTS = (
+    HOST,
+    SYSTEM,
+    TEMPLATE,
+    SETTINGS,
+    PROCESSOR,
+    EVEN,
+    SERVICE,
+    association("Xen_SystemProcessor", "CIM_X", "VM", {"Whole": (SYSTEM, ""), "Part": (PROCESSOR, "")}),
+    association("Xen_Affects", "CIM_X", "VM", {"Service": (SERVICE, POOL), "System": (SYSTEM, "")}),
+    association("Xen_Component", "CIM_X", "VBD", {"Whole": (COMPONENT, "VM"), "Part": (SERVICE, POOL)}),
+    association("Xen_SameNumber", "CIM_X", "VM", {"One": (EVEN, ""), "Other": (PROCESSOR, "")}),
+    association(
+        "Xen_Pinned",
+        "CIM_X",
+        "VM",
+        {
+            "Host": (HOST, "resident_on"),
+            "Processor": (PROCESSOR, "", computed(processor_name, "uuid", PART)),
+        },
+        parts=computed(pinned_processors, "VCPUs_max", "other_config/pinned"),
+        where=PROCESSOR.where,
+    ),
+)
+MODELS = {"the Xen model": CLASSES, "parts, unions and the pool": PARTS}
+models = pytest.mark.parametrize("classes", MODELS.values(), ids=MODELS)
 MODEL = Model(CLASSES)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NULL = "OpaqueRef:NULL"
@@ -38,6 +96,7 @@ def vm(ref: str, **fields: Any) -> dict[str, Any]:
         "guest_metrics": NULL,
         "parent": NULL,
         "children": [],
+        "VCPUs_max": "2",
         "VBDs": [],
         "VIFs": [],
         "other_config": {},
@@ -64,6 +123,8 @@ VM_RECORDS = st.builds(
     parent=st.sampled_from([*VMS, NULL]),
     children=st.lists(st.sampled_from(VMS), max_size=2, unique=True),
     VBDs=st.lists(st.sampled_from(["b1", "b2"]), unique=True),
+    VCPUs_max=st.sampled_from("0123"),
+    other_config=st.sampled_from([{}, {"pinned": "1"}, {"pinned": "0 1"}]),
 )
 HOST_RECORDS = st.builds(
     lambda ref, **fields: ("host", ref, host(ref, **fields)),
@@ -83,7 +144,13 @@ GUEST_METRICS = st.builds(
     st.sampled_from(["g1", "g2"]),
     st.sampled_from("pq"),
 )
-VBDS = st.builds(lambda ref, at: ("VBD", ref, {"userdevice": at}), st.sampled_from(["b1", "b2"]), st.sampled_from("01"))
+VBDS = st.builds(
+    lambda ref, at, owner: ("VBD", ref, {"uuid": ref, "userdevice": at, "VM": owner}),
+    st.sampled_from(["b1", "b2"]),
+    st.sampled_from("01"),
+    st.sampled_from([*VMS, NULL]),
+)
+POOLS = st.builds(lambda master: ("pool", "p", {"uuid": "p", "master": master}), st.sampled_from(HOSTS))
 TASKS = st.builds(
     lambda ref, other: ("task", ref, {"uuid": ref, "name_label": "x", "status": "pending", "other_config": other}),
     st.sampled_from(["t1", "t2"]),
@@ -96,10 +163,18 @@ TASKS = st.builds(
         ]
     ),
 )
-RECORDS = VM_RECORDS | HOST_RECORDS | METRICS | GUEST_METRICS | VBDS | TASKS
+RECORDS = VM_RECORDS | HOST_RECORDS | METRICS | GUEST_METRICS | VBDS | TASKS | POOLS
 GONE = st.tuples(
     st.sampled_from(
-        [("VM", "v1"), ("VM", "v2"), ("host", "h1"), ("VM_guest_metrics", "g1"), ("task", "t1"), ("VBD", "b1")]
+        [
+            ("VM", "v1"),
+            ("VM", "v2"),
+            ("host", "h1"),
+            ("VM_guest_metrics", "g1"),
+            ("task", "t1"),
+            ("VBD", "b1"),
+            ("pool", "p"),
+        ]
     )
 ).map(lambda each: (*each[0], None))
 BATCHES = st.lists(st.lists(RECORDS | GONE, max_size=4), max_size=6)
@@ -123,50 +198,59 @@ def following(version: Version, batch: list[tuple[str, str, Any]]) -> tuple[Vers
     return Version(version.number + 1, str(version.number + 1), tables), changes
 
 
-def content(view: XenView) -> dict[str, list[Any]]:
+def content(view: XenView, classes: Sequence[MappedClass]) -> dict[str, list[Any]]:
     """What a view serves, less the time of the last change, which a fresh view cannot know."""
     return {
         mapped.name: sorted(
             repr({name: value for name, value in each.properties.items() if name != "TimeOfLastStateChange"})
             for each in view.instances(mapped.name)
         )
-        for mapped in CLASSES
+        for mapped in classes
     }
 
 
-@settings(max_examples=150, deadline=None)
-@given(BATCHES, st.data())
-def test_step_by_step_equals_afresh(batches, data):
-    version = Version(0, "", {})
-    view = XenView.first(MODEL, version)
+def source(view: XenView, instance: Any) -> str | None:
+    """The object that is found by the name of an instance."""
+    found = view.record(instance.name)
+    return None if found is None else found[0]
+
+
+@models
+@settings(max_examples=100, deadline=None)
+@given(batches=BATCHES, data=st.data())
+def test_step_by_step_equals_afresh(classes, batches, data):
+    model, version = Model(classes), Version(0, "", {})
+    view = XenView.first(model, version)
     for batch in batches:
         version, changes = following(version, batch)
-        before = {mapped.name: view.instances(mapped.name) for mapped in CLASSES if data.draw(st.booleans())}
+        before = {mapped.name: view.instances(mapped.name) for mapped in classes if data.draw(st.booleans())}
+        earlier = view
         view, steps = view.following(version, changes, NOW)
-        assert content(view) == content(XenView.first(MODEL, version))
+        assert content(view, classes) == content(XenView.first(model, version), classes)
         for name, old in before.items():
             new = view.instances(name)
             assert (new is old) == ([each.properties for each in new] == [each.properties for each in old])
-            known = {each.name: each for each in old}
-            for each in new:
-                if each.name in known and known[each.name].properties == each.properties:
-                    assert each is known[each.name]
+            for same in (each.name for each in old if source(earlier, each) == source(view, each) is not None):
+                instance = earlier.instance(same)
+                if instance.properties == view.instance(same).properties:
+                    assert view.instance(same) is instance
             if new is not old:
                 assert steps[name.lower()]
 
 
+@models
 @settings(max_examples=100, deadline=None)
-@given(BATCHES)
-def test_names_and_associations_lead_where_enumeration_says(batches):
+@given(batches=BATCHES)
+def test_names_and_associations_lead_where_enumeration_says(classes, batches):
     version = Version(0, "", {})
-    view = XenView.first(MODEL, version)
+    view = XenView.first(Model(classes), version)
     for batch in batches:
         version, changes = following(version, batch)
         view, _ = view.following(version, changes, NOW)
-    everything = [each for mapped in CLASSES if not mapped.ends for each in view.instances(mapped.name)]
+    everything = [each for mapped in classes if not mapped.ends for each in view.instances(mapped.name)]
     # Two hosts with one uuid have one name; nobody can tell them apart by it.
     unique = [each for each in everything if sum(other.name == each.name for other in everything) == 1]
-    for mapped in CLASSES:
+    for mapped in classes:
         pairs = view.instances(mapped.name)
         names = [pair.name for pair in pairs]
         for each in pairs:
@@ -207,10 +291,32 @@ def test_samples_touch_nothing():
     )
     view = XenView.first(MODEL, version)
     version, changes = following(version, [("VM_metrics", "metrics-v1", {"memory_actual": "2"})])
+    view.instances("Xen_ComputerSystem")
     after, steps = view.following(version, changes, NOW)
     assert changes
     assert steps == {}
     assert after.instances("Xen_ComputerSystem") is view.instances("Xen_ComputerSystem")
+
+
+def test_samples_show_and_touch_only_what_shows_them():
+    model = Model(PARTS)
+    assert model.sampled == {"xen_processor": {"VM_metrics"}, "xen_even": {"VM_metrics"}}
+    version, _ = following(
+        Version(0, "", {}), [("VM", "v1", vm("v1")), ("VM_metrics", "metrics-v1", {"memory_actual": "1"})]
+    )
+    view = XenView.first(model, version)
+    systems = view.instances("Xen_System")
+    assert [each.get("Load") for each in view.instances("Xen_Processor")] == ["1", "1"], "nothing better is known"
+    later = view.sampled({"VM_metrics": {"metrics-v1": {"memory_actual": "2"}}})
+    assert [each.get("Load") for each in later.instances("Xen_Processor")] == ["2", "2"]
+    assert [each.get("Load") for each in view.instances("Xen_Processor")] == ["1", "1"]
+    assert later.instances("Xen_System") is systems
+
+    version, changes = following(version, [("VM", "v1", vm("v1", VCPUs_max="3"))])
+    _, steps = later.following(version, changes, NOW, {"xen_processor"})
+    ((before, after),) = steps["xen_processor"]
+    assert before is None
+    assert after.instance.get("ID") == "uuid-v1/2"
 
 
 @pytest.mark.parametrize("state", ["Running", "Paused", "Crashed"])

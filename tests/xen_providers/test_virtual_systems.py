@@ -114,7 +114,7 @@ async def test_each_system_has_its_settings(provider, association):
         settings = InstanceName("Xen_ComputerSystemSettingData", (("InstanceID", f"Xen:{system.name.get('Name')}"),))
         assert pair.properties["ManagedElement"] == system.name
         assert pair.properties["SettingData"] == settings
-        assert view.references(association, settings, "SettingData") == [pair]
+        assert [each.name for each in view.references(association, settings, "SettingData")] == [pair.name]
         assert view.instance(settings) is not None
 
 
