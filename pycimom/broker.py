@@ -117,10 +117,18 @@ class Broker:
         return Reading(self.repository, self, self._calls)
 
     async def look(self, read: Callable[[Reading], Answer]) -> Answer:
-        """Read consistently what is found by index: at once, if no provider's view may wait."""
+        """Read consistently what is found by index: at once, if no provider's view may wait.
+
+        What samples it shows is known only then; if there are newer ones, it is read again.
+        """
+        reading = self.read()
+        answer = await self._look(reading, read)
+        return await self._look(self.read(), read) if await reading.catch_up() else answer
+
+    async def _look(self, reading: Reading, read: Callable[[Reading], Answer]) -> Answer:
         if any(each.may_wait for each in self._registrations):
-            return await self._calls.read(lambda: read(self.read()))
-        return read(self.read())
+            return await self._calls.read(lambda: read(reading))
+        return read(reading)
 
     async def create_instance(self, context: Context, instance: Instance) -> InstanceName:
         """Create an instance. DSP0200 5.3.2.6."""

@@ -38,6 +38,21 @@ class Reading:
         self._routes = routes
         self._calls = calls
         self._views: dict[Provider, View] = {}
+        self._sampled: dict[Provider, set[str]] = {}
+
+    async def catch_up(self) -> bool:
+        """Have the samples that were read so far brought up to date; say whether another reading may find others."""
+        await self._refresh()
+        return any(provider.view() is not self._views.get(provider) for provider in self._sampled)
+
+    async def _refresh(self) -> None:
+        for provider, names in self._sampled.items():
+            await self._calls.run(provider.refresh, names)
+
+    def _note(self, provider: Provider, class_name: str) -> None:
+        """Remember that a class is read which may show samples."""
+        if class_name.lower() in provider.sampled_classes:
+            self._sampled.setdefault(provider, set()).add(class_name.lower())
 
     def view(self, provider: Provider) -> View:
         """Return the one view of a provider that this request uses."""
@@ -54,6 +69,9 @@ class Reading:
             for name in (declared.name, *self._repository.subclasses(namespace, declared.name, deep=True))
             for provider in self._routes.providers(namespace, name)
         ]
+        for provider, name in sources:
+            self._note(provider, name)
+        await self._refresh()
         # A view may have to make its rows first, and nobody knows beforehand how many they are.
         found = await self._calls.read(lambda: self._collect(sources)) if sources else []
         return [Found(namespace, each, whole_class=True) for each in found if each]
@@ -69,6 +87,7 @@ class Reading:
     def holders(self, namespace: str, name: InstanceName) -> Iterator[tuple[Instance, Provider]]:
         """Yield the instance with this name and the provider that has it, for each that does."""
         for provider in self._routes.providers(namespace, name.class_name):
+            self._note(provider, name.class_name)
             instance = self.view(provider).instance(name)
             if instance is not None:
                 yield instance, provider

@@ -128,6 +128,17 @@ class Provider:
     async def stop(self) -> None:
         """End everything that start began."""
 
+    @property
+    def sampled_classes(self) -> Collection[str]:
+        """Those of the classes (lower case) whose instances show samples, which a view has only after ``refresh``."""
+        return ()
+
+    async def refresh(self, classes: Collection[str]) -> None:
+        """Bring the samples that the next view shows of some sampled classes up to date, within the provider's bounds.
+
+        Hosts call it before they read instances of those classes.
+        """
+
     def view(self) -> View:
         """Return the newest view; CimError FAILED with the reason if there is none yet."""
         raise NotImplementedError

@@ -94,6 +94,10 @@ class ThreadedHost:
             future.cancel()
             raise CimError(Status.FAILED, f"There was no answer within {self._timeout:g} seconds.") from None
 
+    def refresh(self, classes: Collection[str]) -> None:
+        """Bring samples up to date; see Provider."""
+        self._wait(self._provider.refresh(classes))
+
     def view(self) -> View:
         """Return the provider's newest view."""
         return self._provider.view()

@@ -24,6 +24,7 @@ from xen_providers import hosts, jobs, virtual_systems
 from xen_providers.declaration import MappedClass
 from xen_providers.indications import INDICATIONS, LifecycleIndication, Watchers
 from xen_providers.methods import Call, Replica
+from xen_providers.sampling import Sampler
 from xen_providers.view import Model, XenView
 from xenapi_client import Change, Connection, Inventory, Version
 
@@ -60,6 +61,7 @@ class XenProvider(Provider):
         self._inventory = Inventory(self._connection, self._model.sources | {"pool"})
         self._inventory.listen(self._follow)
         self._replica = Replica(self._connection, self._inventory)
+        self._sampler = Sampler(self._connection)
         self._view: XenView | None = None
 
     @cached_property
@@ -78,7 +80,20 @@ class XenProvider(Provider):
     async def stop(self) -> None:
         """Follow the pool no longer; the last view stays readable."""
         await self._inventory.stop()
+        await self._sampler.stop()
         await self._connection.close()
+
+    @property
+    def sampled_classes(self) -> Collection[str]:
+        """The classes (lower case) that show samples."""
+        return self._model.sampled.keys()
+
+    async def refresh(self, classes: Collection[str]) -> None:
+        """Bring the samples that some classes show up to date."""
+        shown = (self._model.sampled.get(each.lower(), frozenset()) for each in classes)
+        await self._sampler.refresh(frozenset[str]().union(*shown))
+        if self._view is not None:
+            self._view = self._view.sampled(self._sampler.samples)
 
     def view(self) -> XenView:
         """Return the newest view; CimError FAILED before the first read."""
@@ -90,7 +105,7 @@ class XenProvider(Provider):
         if self._view is None or before is None or self._view.version.number != before.number:
             if before is not None:
                 log.error("view_made_afresh", version=after.number)  # the last change could not be followed
-            self._view = XenView.first(self._model, after)
+            self._view = XenView.first(self._model, after, self._sampler.samples)
             return
         moment = datetime.now(UTC)
         self._view, steps = self._view.following(after, changes, moment, self._watchers.subjects)

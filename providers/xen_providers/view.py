@@ -132,8 +132,13 @@ class XenView:
         return after, steps
 
     def sampled(self, samples: Samples) -> XenView:
-        """Return the view with other samples; what shows none is shared."""
-        tables = {name: table for name, table in self._tables.copy().items() if name not in self._model.sampled}
+        """Return the view with other samples; what shows none of those that differ is shared."""
+        old = self._inputs.samples
+        newer = {cls for cls, records in samples.items() if old.get(cls) is not records}
+        if not newer:
+            return self
+        shown = self._model.sampled
+        tables = {name: table for name, table in self._tables.copy().items() if not newer & shown.get(name, set())}
         return XenView(self._model, replace(self._inputs, samples=samples), self._indexes.copy(), tables)
 
     def _times_after(self, version: Version, changes: Mapping[str, Sequence[Change]], moment: datetime) -> Times:

@@ -42,6 +42,9 @@ class Counter(Provider):
     def view(self):
         return self.count
 
+    async def refresh(self, classes):
+        self.count += len(classes)
+
     async def stop(self) -> None:
         self.stopped = True
 
@@ -109,6 +112,11 @@ def test_results_and_errors_come_back(host, counter):
         host.delete_instance(CONTEXT, NAME)
     with pytest.raises(TimeoutError, match="the provider's own"):
         host.invoke_method(CONTEXT, NAME, "Fail", {})
+
+
+def test_a_view_shows_what_was_refreshed_before(host):
+    host.refresh({"xen_counter", "xen_other"})
+    assert host.view() == 2
 
 
 def test_a_call_that_takes_too_long_is_given_up(counter):

@@ -136,3 +136,29 @@ def test_far_ends_in_other_namespaces(schema, tools, server):
     assert [each.namespace for each in names] == ["root/empty"]
     assert reading.associators(tools.namespace, system.name, AssociationFilter()) == []
     assert reading.associator_names(tools.namespace, system.name, AssociationFilter(result_class="T_Setting")) == []
+
+
+@pytest.mark.parametrize("may_wait", [False, True])
+async def test_samples_are_brought_up_to_date_before_they_are_read(server, schema, tools, may_wait):
+    class Sampling(type(server.provider)):
+        sampled_classes = frozenset({"t_setting"})
+
+        async def refresh(self, classes):
+            self.calls.append(("refresh", set(classes)))
+            self.put(Instance("T_Setting", {"InstanceID": "setting 1", "Level": len(self.calls)}, name))
+
+    name = tools.setting(1).name
+    provider = Sampling(schema)
+    broker = Broker(schema, [Registration(provider, may_wait=may_wait)])
+    provider.put(tools.setting(1), tools.system(1), tools.link(tools.system(1), tools.setting(1)))
+    ((found,),) = [each.instances for each in await broker.read().instances(tools.namespace, "T_Setting")]
+    assert found.get("Level") == 1
+    found = await broker.look(lambda reading: reading.instance(tools.namespace, name))
+    assert found.get("Level") == 2
+    wanted = AssociationFilter()
+    behind = await broker.look(lambda reading: reading.associators(tools.namespace, tools.system(1).name, wanted))
+    assert [each.get("Level") for each in behind[0].instances] == [3]
+    assert provider.calls == [("refresh", {"t_setting"})] * 3
+    await broker.look(lambda reading: reading.instance(tools.namespace, tools.system(1).name))
+    await broker.read().instances(tools.namespace, "T_System")
+    assert len(provider.calls) == 3

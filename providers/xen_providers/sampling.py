@@ -1,0 +1,86 @@
+"""Sampling: reading the fields whose changes raise no event, in bulk, while somebody asks for them (DESIGN 6)."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Collection, Mapping
+
+import structlog
+
+from xen_providers.reading import Samples
+from xenapi_client import Connection, Record, XenApiError, XenApiUnavailable
+
+log = structlog.get_logger(__name__)
+
+FRESH = 1.0
+"""Seconds for which a sample is as good as new."""
+RECENT = 10.0
+"""Seconds for which a sample is still shown while the next one is taken; after that, readers wait for the next one."""
+PATIENCE = 5.0
+"""Seconds that a reader waits at most."""
+
+
+class Sampler:
+    """Holds the newest samples of the classes that are asked for."""
+
+    def __init__(self, connection: Connection, clock: Callable[[], float] = time.monotonic) -> None:
+        """``clock`` tells seconds."""
+        self._connection = connection
+        self._clock = clock
+        self._samples: dict[str, Mapping[str, Record]] = {}
+        self._asked: dict[str, float] = {}
+        """When each class was last asked for, by the clock."""
+        self._taken: dict[str, float] = {}
+        """The same for what was answered."""
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._failing: set[str] = set()
+
+    @property
+    def samples(self) -> Samples:
+        """The newest samples: records by class and reference."""
+        return dict(self._samples)
+
+    async def refresh(self, classes: Collection[str]) -> None:
+        """Have samples of some classes taken if the last ones are no longer fresh.
+
+        Returns at once if they are recent; else waits, for a while, for those that are under way then.
+        """
+        awaited = []
+        for cls in classes:
+            task = self._under_way.get(cls)
+            if task is None and self._age(self._asked, cls) >= FRESH:
+                task = self._begin(cls)
+            if task is not None and self._age(self._taken, cls) >= RECENT:
+                awaited.append(task)
+        if awaited:
+            await asyncio.wait(awaited, timeout=PATIENCE)
+
+    async def stop(self) -> None:
+        """Take no more samples."""
+        tasks = list(self._under_way.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _age(self, times: Mapping[str, float], cls: str) -> float:
+        return self._clock() - times.get(cls, -math.inf)
+
+    def _begin(self, cls: str) -> asyncio.Task[None]:
+        self._asked[cls] = self._clock()
+        task = self._under_way[cls] = asyncio.create_task(self._take(cls), name=f"sampling {cls}")
+        task.add_done_callback(lambda _: self._under_way.pop(cls))
+        return task
+
+    async def _take(self, cls: str) -> None:
+        asked = self._asked[cls]
+        try:
+            self._samples[cls] = await self._connection.call(f"{cls}.get_all_records")
+        except (XenApiError, XenApiUnavailable) as error:
+            if cls not in self._failing:
+                log.warning("not_sampled", cls=cls, endpoint=self._connection.endpoint, reason=str(error))
+            self._failing.add(cls)
+            return
+        self._failing.discard(cls)
+        self._taken[cls] = asked

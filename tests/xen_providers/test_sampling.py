@@ -1,0 +1,148 @@
+"""Samples: read in bulk, while somebody asks, at most once a second, and shown by what follows them alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from cim_provider import InstanceName
+from xen_providers.declaration import MappedClass, key, string, uint64
+from xen_providers.provider import XenProvider
+from xen_providers.sampling import FRESH, PATIENCE, RECENT, Sampler
+from xenapi_client import XenApiUnavailable
+
+MEMORY = MappedClass(
+    "Test_Memory", "CIM_Memory", "VM", {"ID": key(string("uuid")), "Size": uint64("metrics.memory_actual", int)}
+)
+NAME = MappedClass("Test_Name", "CIM_Thing", "VM", {"ID": key(string("uuid")), "Name": string("name_label")})
+
+
+class Meter:
+    """Stands in for a connection: answers get_all_records with how often it was asked."""
+
+    endpoint = "meter"
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.problem: Exception | None = None
+
+    async def call(self, method: str) -> dict[str, dict[str, int]]:
+        cls, _, message = method.partition(".")
+        assert message == "get_all_records"
+        self.asked[cls] += 1
+        answer = {"ref": {"value": self.asked[cls]}}
+        await self.may_answer.wait()
+        if self.problem is not None:
+            raise self.problem
+        return answer
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def meter() -> Meter:
+    return Meter()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def sampler(meter, clock):
+    sampler = Sampler(meter, clock)
+    yield sampler
+    await sampler.stop()
+
+
+def value(sampler: Sampler, cls: str) -> int:
+    return sampler.samples[cls]["ref"]["value"]
+
+
+async def test_nothing_is_read_before_somebody_asks(sampler, meter):
+    assert sampler.samples == {}
+    await sampler.refresh([])
+    assert not meter.asked
+
+
+async def test_the_first_reader_waits_and_those_of_the_next_second_get_the_same(sampler, meter, clock):
+    await asyncio.gather(*(sampler.refresh(["VM_metrics"]) for _ in range(5)))
+    clock.now += FRESH * 0.99
+    await sampler.refresh(["VM_metrics", "PIF_metrics"])
+    assert meter.asked == {"VM_metrics": 1, "PIF_metrics": 1}
+    assert value(sampler, "VM_metrics") == 1
+
+
+async def test_what_is_recent_is_shown_while_the_next_is_read(sampler, meter, clock):
+    await sampler.refresh(["VM_metrics"])
+    meter.may_answer.clear()
+    clock.now += FRESH
+    await sampler.refresh(["VM_metrics"])
+    await sampler.refresh(["VM_metrics"])
+    assert value(sampler, "VM_metrics") == 1
+    meter.may_answer.set()
+    while value(sampler, "VM_metrics") == 1:
+        await asyncio.sleep(0)
+    assert meter.asked == {"VM_metrics": 2}
+
+
+async def test_after_a_long_rest_readers_wait(sampler, meter, clock):
+    await sampler.refresh(["VM_metrics"])
+    clock.now += RECENT
+    await sampler.refresh(["VM_metrics"])
+    assert value(sampler, "VM_metrics") == 2
+
+
+async def test_a_server_that_hangs_holds_readers_for_a_while_only(sampler, meter, clock, monkeypatch):
+    assert PATIENCE < 10
+    monkeypatch.setattr("xen_providers.sampling.PATIENCE", 0.01)
+    meter.may_answer.clear()
+    await sampler.refresh(["VM_metrics"])
+    assert sampler.samples == {}
+
+
+async def test_what_fails_is_tried_again_a_second_later_and_told_once(sampler, meter, clock, caplog):
+    await sampler.refresh(["VM_metrics"])
+    meter.problem = XenApiUnavailable("It is away.")
+    for _ in range(3):
+        clock.now += RECENT
+        await sampler.refresh(["VM_metrics"])
+        await sampler.refresh(["VM_metrics"])
+    assert meter.asked == {"VM_metrics": 4}
+    assert value(sampler, "VM_metrics") == 1
+    meter.problem = None
+    clock.now += FRESH
+    await sampler.refresh(["VM_metrics"])
+    assert value(sampler, "VM_metrics") == 5
+
+
+async def test_a_provider_shows_what_the_server_measures(pool, xen):
+    provider = XenProvider(pool.url("unix"), classes=[MEMORY, NAME], indications=[])
+    await provider.start()
+    try:
+        assert provider.sampled_classes == {"test_memory"}
+        before = provider.view()
+        names = before.instances("Test_Name")
+        await provider.refresh(["Test_Name"])
+        assert provider.view() is before
+        await provider.refresh(["Test_Memory"])
+        assert provider.view().instances("Test_Name") is names
+        metrics = await xen.call("VM_metrics.get_all_records")
+        vms = await xen.call("VM.get_all_records")
+        shown = {each.properties["ID"]: each.properties["Size"] for each in provider.view().instances("Test_Memory")}
+        assert shown == {vm["uuid"]: int(metrics[vm["metrics"]]["memory_actual"]) for vm in vms.values()}
+        assert any(shown.values())
+        (uuid, size) = next(iter(shown.items()))
+        assert provider.view().instance(InstanceName("Test_Memory", (("ID", uuid),))).properties["Size"] == size
+    finally:
+        await provider.stop()
