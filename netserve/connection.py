@@ -13,7 +13,6 @@ import re
 import socket
 import struct
 import time
-from collections import Counter
 from collections.abc import AsyncIterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -24,6 +23,7 @@ import h11
 import structlog
 
 from netserve.doors import Door
+from netserve.guests import Guest, Guests
 from netserve.messages import Handler, Headers, Peer, Request, Response
 
 log = structlog.get_logger(__name__)
@@ -64,46 +64,16 @@ class OpenDoor:
 
     door: Door
     handler: Handler
-    guests: set[Guest] = field(default_factory=set)
-    """Everybody who was accepted and has not left, those on their way in among them."""
-    by_address: Counter[str] = field(default_factory=Counter)
-    """How many guests an IP address has."""
     connections: set[Connection] = field(default_factory=set)
-    entering: set[asyncio.Task[None]] = field(default_factory=set)
+    entering: set[asyncio.Task[bool]] = field(default_factory=set)
     """Those who are on their way in, most of them in a TLS handshake."""
     empty: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the last connection has ended while the door was closing."""
     closing: bool = False
     """The server is about to stop: answers end their connections."""
 
-    def full_for(self, address: str | None) -> bool:
-        """Whether one more guest, or one more from this address, would be too many."""
-        limits = self.door.limits
-        crowded = address is not None and self.by_address[address] >= limits.connections_per_address
-        return crowded or len(self.guests) >= limits.connections
-
-
-class Guest:
-    """One who was accepted: counts from then on, until the connection has ended."""
-
-    def __init__(self, at: OpenDoor, address: str | None) -> None:
-        """``address`` is the IP address, None on a unix socket."""
-        self.at = at
-        self.address = address
-        self.welcome = not at.full_for(address)
-        at.guests.add(self)
-        if address is not None:
-            at.by_address[address] += 1
-
-    def leave(self) -> None:
-        """Count no longer."""
-        if self not in self.at.guests:
-            return
-        self.at.guests.discard(self)
-        if self.address is not None:
-            self.at.by_address[self.address] -= 1
-            if not self.at.by_address[self.address]:
-                del self.at.by_address[self.address]
+    def __post_init__(self) -> None:
+        self.guests = Guests(self.door.limits)
 
 
 class _Passthrough:
@@ -119,9 +89,9 @@ class _Passthrough:
 class Connection(asyncio.Protocol):
     """The protocol of one client's connection."""
 
-    def __init__(self, guest: Guest) -> None:
+    def __init__(self, at: OpenDoor, guest: Guest) -> None:
         self._guest = guest
-        self._at = guest.at
+        self._at = at
         self._limits = self._at.door.limits
         self._loop = asyncio.get_running_loop()
         self._http = self._new_cycle()
@@ -129,8 +99,7 @@ class Connection(asyncio.Protocol):
         self._deadline = math.inf
         self._head = b""
         self._request: h11.Request | None = None
-        self._body: list[bytes] = []
-        self._body_size = 0
+        self._body = bytearray()
         self._ahead = bytearray()
         self._task: asyncio.Task[None] | None = None
         self._half_closed = False
@@ -145,6 +114,7 @@ class Connection(asyncio.Protocol):
         """Begin with a client, or turn away the one that is too many."""
         self._transport = cast(asyncio.Transport, transport)
         self._at.connections.add(self)
+        self._guest.dismiss = self._dismissed
         if not self._guest.welcome:
             self._refuse(503, "Too many connections are open.")
             return
@@ -199,6 +169,12 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
         return self._task
 
+    def _dismissed(self) -> None:
+        """End for the sake of others, at once: whoever lingers would still take a place."""
+        log.debug("http.dismissed", door=self._at.door.name, state=self._state.name)
+        self._state = _State.LEAVING
+        self.abort()
+
     # Receiving
 
     def data_received(self, data: bytes) -> None:
@@ -206,6 +182,7 @@ class Connection(asyncio.Protocol):
         if self._state is _State.LEAVING:
             return
         if self._state is _State.ANSWERING:
+            self._guest.holds(len(data))
             self._ahead += data
             if len(self._ahead) > PIPELINED_SIZE:
                 self._transport.pause_reading()
@@ -216,6 +193,9 @@ class Connection(asyncio.Protocol):
                 return
             self._state = _State.RECEIVING
             self._deadline = self._loop.time() + self._limits.receive_timeout
+        self._guest.holds(len(data))
+        if self._transport.is_closing():
+            return
         if self._request is None:
             self._head = self._head + data if self._head else data
         self._http.receive_data(data)
@@ -263,10 +243,9 @@ class Connection(asyncio.Protocol):
         self._request = request
 
     def _take_body(self, data: bytes) -> None:
-        self._body_size += len(data)
-        if self._body_size > self._limits.body_size:
+        self._body += data
+        if len(self._body) > self._limits.body_size:
             raise _RefusalError(413, f"The body may have {self._limits.body_size} bytes at most.")
-        self._body.append(bytes(data))
 
     def _dispatch(self) -> None:
         if self._request is None:
@@ -275,12 +254,13 @@ class Connection(asyncio.Protocol):
             self._request.method.decode("latin-1"),
             self._request.target.decode("latin-1"),
             Headers(tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in self._request.headers)),
-            self._body[0] if len(self._body) == 1 else b"".join(self._body),
+            bytes(self._body),
             self._peer,
             self._at.door,
         )
-        self._body = []
+        self._body = bytearray()
         self._state = _State.ANSWERING
+        self._guest.busy = True
         self._deadline = math.inf
         self._task = self._loop.create_task(self._answer(request))
 
@@ -378,8 +358,8 @@ class Connection(asyncio.Protocol):
             self.data_received(bytes(ahead))
 
     def _rest(self) -> None:
+        self._guest.answered()
         self._request = None
-        self._body_size = 0
         self._state = _State.IDLE
         self._deadline = self._loop.time() + self._limits.idle_timeout
 
@@ -395,7 +375,7 @@ class Connection(asyncio.Protocol):
         ]
         self._state = _State.LEAVING
         self._deadline = self._loop.time() + LINGER
-        self._body = []
+        self._body = bytearray()
         self._write(self._http.send(h11.Response(status_code=status, headers=headers)))
         if self._request is None or self._request.method != b"HEAD":
             self._write(self._http.send(h11.Data(data=body)))

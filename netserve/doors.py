@@ -23,9 +23,12 @@ class Limits:
 
     header_size: int = 32 * 1024
     body_size: int = 16 * 1024 * 1024
+    received_size: int = 256 * 1024 * 1024
+    """Of all requests that come in or are being answered; if it is more, who sent most of it has to go."""
     connections: int = 1024
+    """One more takes the place of who was not answered for the longest time, unless all are."""
     connections_per_address: int = 512
-    """So that no address takes them all. Not for unix sockets."""
+    """Likewise, so that no address takes all. Not for unix sockets."""
     idle_timeout: float = 300.0
     """From the end of an answer to the next request."""
     receive_timeout: float = 60.0

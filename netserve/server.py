@@ -10,13 +10,15 @@ import ssl
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from netserve.connection import Connection, Guest, OpenDoor
+from netserve.connection import Connection, OpenDoor
 from netserve.doors import ANYWHERE, Door
+from netserve.guests import Guest
 from netserve.hosts import AllowedHosts
 from netserve.messages import Handler
 from netserve.tls import server_context
@@ -186,40 +188,43 @@ class _Entrance:
                 log.warning("door.accept_failed", door=self.at.door.name, reason=str(error))
                 await asyncio.sleep(ACCEPT_PAUSE)
                 continue
-            guest = Guest(self.at, _ip_address(client, address))
+            guest = Guest(self.at.guests, _ip_address(client, address))
             if not guest.welcome and (self.context is not None or self._hosts is not None):
                 guest.leave()  # not worth a handshake, or a look at who it is
                 client.close()
                 continue
             entering = asyncio.create_task(self._enter(client, guest))
+            guest.dismiss = entering.cancel
             self.at.entering.add(entering)
-            entering.add_done_callback(self.at.entering.discard)
+            entering.add_done_callback(partial(self._entered, client, guest))
 
-    async def _enter(self, client: socket.socket, guest: Guest) -> None:
+    async def _enter(self, client: socket.socket, guest: Guest) -> bool:
         try:
             if self._hosts is not None and not await self._hosts.admit(guest.address or ""):
                 log.warning("door.host_refused", door=self.at.door.name, address=guest.address)
-                _turn_away(client, guest)
-                return
+                return False
             if client.family != socket.AF_UNIX:
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: Connection(guest),
+                lambda: Connection(self.at, guest),
                 client,
                 ssl=self.context,
                 ssl_handshake_timeout=self.at.door.limits.receive_timeout if self.context else None,
             )
         except OSError as error:
             log.debug("tls.handshake_failed", door=self.at.door.name, reason=str(error))
-            _turn_away(client, guest)
-        except BaseException:
-            _turn_away(client, guest)
-            raise
+            return False
+        except Exception:
+            log.exception("door.entering_failed", door=self.at.door.name)
+            return False
+        return True
 
-
-def _turn_away(client: socket.socket, guest: Guest) -> None:
-    client.close()
-    guest.leave()
+    def _entered(self, client: socket.socket, guest: Guest, entering: asyncio.Task[bool]) -> None:
+        """Turn away who did not get in, among them those who were dismissed before their turn came."""
+        self.at.entering.discard(entering)
+        if entering.cancelled() or not entering.result():
+            client.close()
+            guest.leave()
 
 
 async def _end(entrances: Sequence[_Entrance], grace: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,16 +71,17 @@ async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
 
 
 @pytest_asyncio.fixture
-async def dial() -> AsyncIterator[Callable[[HttpServer | Door], Awaitable[Raw]]]:
-    """Open a raw connection to a plain door."""
+async def dial() -> AsyncIterator[Callable[..., Awaitable[Raw]]]:
+    """Open a raw connection to a door, if wanted with TLS, or from an address of its own (Linux has all of 127/8)."""
     open_ones: list[Raw] = []
 
-    async def connect(to: HttpServer | Door) -> Raw:
+    async def connect(to: HttpServer | Door, tls: ssl.SSLContext | None = None, come_from: str | None = None) -> Raw:
         door = to.doors[0] if isinstance(to, HttpServer) else to
         if door.path is not None:
             raw = Raw(*await asyncio.open_unix_connection(str(door.path)))
         else:
-            raw = Raw(*await asyncio.open_connection(door.host, door.port))
+            host, own = ("127.0.0.1", (come_from, 0)) if come_from else (door.host, None)
+            raw = Raw(*await asyncio.open_connection(host, door.port, ssl=tls, local_addr=own))
         open_ones.append(raw)
         return raw
 

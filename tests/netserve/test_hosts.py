@@ -7,14 +7,13 @@ import contextlib
 import re
 import socket
 import threading
-import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from netserve import hosts
-from netserve.doors import Door, Limits
+from netserve.doors import Door
 from netserve.hosts import AllowedHosts, compiled, verified_names
 from netserve.server import DoorError, HttpServer
 
@@ -157,27 +156,3 @@ async def test_a_refused_host_hears_nothing(serve, dial, tls):
 async def test_a_bad_expression_opens_no_door():
     with pytest.raises(DoorError, match="allowed hosts"):
         await HttpServer(None, [Door("http", allowed_hosts=("(",))]).start()
-
-
-async def test_one_address_cannot_take_all_connections(serve, dial):
-    server = await serve(doors=[Door("http", host="*", limits=Limits(connections_per_address=2))])
-    door = server.doors[0]
-
-    async def come_from(address):
-        reader, writer = await asyncio.open_connection("127.0.0.1", door.port, local_addr=(address, 0))
-        writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-        return writer, (await reader.readline()).split()[1]
-
-    answers = [await come_from("127.0.0.1") for _ in range(3)]
-    assert [status for _, status in answers] == [b"200", b"200", b"503"]
-    writer, status = await come_from("127.0.0.2")
-    assert status == b"200"
-    for each, _ in answers:
-        each.close()
-    deadline = time.monotonic() + 10
-    while server.connections > 1 and time.monotonic() < deadline:
-        await asyncio.sleep(0.01)
-    again, status = await come_from("127.0.0.1")
-    assert status == b"200"
-    writer.close()
-    again.close()

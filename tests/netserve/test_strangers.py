@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 
 import pytest
 from hypothesis import given, settings
@@ -161,50 +162,145 @@ async def test_one_who_does_not_read_is_dropped(serve, dial):
             await asyncio.sleep(0.01)
 
 
-async def test_a_thousand_idle_connections_are_capped(serve, dial):
+GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+
+
+def begun(size: int, of: int = 50_000) -> bytes:
+    """Return the beginning of a request."""
+    return b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % of + b"x" * size
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\n", begun(1)])
+async def test_a_thousand_who_only_hold_connections_are_capped_and_keep_nobody_out(serve, dial, sent):
     server = await serve(connections=300)
-    door = server.doors[0]
-    clients: list[socket.socket] = []
-    try:
-        for _ in range(1000):
-            client = socket.socket()
-            client.setblocking(False)
-            clients.append(client)
-            await asyncio.get_running_loop().sock_connect(client, (door.host, door.port))
-        async with asyncio.timeout(10):
-            while server.connections > 300:
-                await asyncio.sleep(0.01)
-        refused = 0
-        for client in clients[300:]:
-            head = await asyncio.get_running_loop().sock_recv(client, 1000)
-            refused += head.startswith(b"HTTP/1.1 503 ")
-        assert refused == 700
-        assert server.connections <= 300
-        for client in clients[:10]:
-            client.close()
-        async with asyncio.timeout(10):
-            while server.connections > 290:
-                await asyncio.sleep(0.01)
-        raw = await dial(server)
-        raw.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-        assert (await raw.response())[0] == 200
-    finally:
-        for client in clients:
-            client.close()
-
-
-async def test_a_stalled_handshake_counts_and_is_cut(serve, tls):
-    server = await serve(doors=[Door("https", tls=tls, limits=Limits(connections=2, receive_timeout=0.3))])
-    door = server.doors[0]
-    stalled = [await asyncio.open_connection(door.host, door.port) for _ in range(2)]
-    reader, writer = await asyncio.open_connection(door.host, door.port)
-    with contextlib.suppress(ConnectionError):
-        assert await reader.read() == b""
-    writer.close()
-    for reader, writer in stalled:
+    strangers = [await dial(server) for _ in range(1000)]
+    for each in strangers:
+        each.send(sent)
+    raw = await dial(server)
+    raw.send(GET)
+    assert (await raw.response())[0] == 200
+    for first in strangers[:700]:  # who came first was first to make room
         with contextlib.suppress(ConnectionError):
-            assert await asyncio.wait_for(reader.read(), 5) == b""
-        writer.close()
+            assert await first.rest() == b""
+    assert server.connections <= 300
+
+
+async def test_who_is_being_answered_or_was_lately_does_not_make_room(serve, dial):
+    go_on = asyncio.Event()
+
+    async def handler(request: Request) -> Response:
+        if request.target == "/slow":
+            await go_on.wait()
+        return Response(body=b"x")
+
+    server = await serve(handler, connections=3)
+    slow, lately, idle = await dial(server), await dial(server), await dial(server)
+    slow.send(GET.replace(b"/ ", b"/slow ", 1))
+    lately.send(GET)
+    await lately.response()
+    new = await dial(server)
+    new.send(GET)
+    assert (await new.response())[0] == 200
+    with contextlib.suppress(ConnectionError):
+        assert await idle.rest() == b""
+    lately.send(GET)
+    assert (await lately.response())[0] == 200
+    go_on.set()
+    assert (await slow.response())[0] == 200
+
+
+async def test_one_too_many_is_refused_if_all_are_being_answered(serve, dial):
+    answering, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def handler(_: Request) -> Response:
+        answering.release()
+        await go_on.wait()
+        return Response(body=b"x")
+
+    server = await serve(handler, connections=2)
+    busy = [await dial(server) for _ in range(2)]
+    for each in busy:
+        each.send(GET)
+        await answering.acquire()
+    refused = await dial(server)
+    assert (await refused.response())[0] == 503
+    go_on.set()
+    for each in busy:
+        assert (await each.response())[0] == 200
+    again = await dial(server)
+    again.send(GET)
+    assert (await again.response())[0] == 200
+
+
+async def test_one_address_makes_room_for_itself_alone(serve, dial):
+    server = await serve(doors=[Door("http", host="*", limits=Limits(connections=100, connections_per_address=2))])
+    other = await dial(server, come_from="127.0.0.2")
+    first, second, third = [await dial(server) for _ in range(3)]
+    for each in (other, second, third):
+        each.send(GET)
+        assert (await each.response())[0] == 200
+    with contextlib.suppress(ConnectionError):
+        assert await first.rest() == b""
+    assert server.connections == 3
+
+
+async def test_a_stalled_handshake_counts_and_is_cut(serve, dial, tls):
+    server = await serve(doors=[Door("https", tls=tls, limits=Limits(connections=2, receive_timeout=0.3))])
+    for each in [await dial(server) for _ in range(3)]:
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.wait_for(each.rest(), 5) == b""
+
+
+async def test_stalled_handshakes_keep_nobody_out(serve, dial, tls):
+    server = await serve(doors=[Door("https", tls=tls, limits=Limits(connections=5))])
+    for _ in range(50):
+        await dial(server)
+    client = await dial(server, ssl.create_default_context(cafile=tls.certificate))
+    client.send(GET)
+    assert (await client.response())[0] == 200
+
+
+async def test_who_sends_most_has_to_go_if_it_is_too_much_of_all(serve, dial):
+    server = await serve(received_size=100_000)
+    small, big = await dial(server), await dial(server)
+    small.send(begun(1_000))
+    big.send(begun(49_000))
+    greedy = [await dial(server) for _ in range(20)]
+    for each in greedy:
+        each.send(begun(49_999))
+        with contextlib.suppress(ConnectionError):
+            assert await each.rest() == b""
+    for each, size in ((big, 49_000), (small, 1_000)):
+        each.send(b"x" * (50_000 - size))
+        assert (await each.response())[0] == 200
+
+
+async def test_what_is_answered_no_longer_counts_and_what_is_being_answered_does(serve, dial):
+    answering, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def handler(request: Request) -> Response:
+        if request.target == "/slow":
+            answering.release()
+            await go_on.wait()
+        return Response(body=b"x")
+
+    server = await serve(handler, received_size=100_000)
+    again = await dial(server)
+    for _ in range(5):
+        again.send(begun(50_000))
+        assert (await again.response())[0] == 200
+    slow = [await dial(server) for _ in range(3)]
+    for each in slow:
+        each.send(begun(40_000, 40_000).replace(b"/ ", b"/slow ", 1))
+        await answering.acquire()
+    gone = 0
+    go_on.set()
+    for each in slow:
+        try:
+            gone += (await each.response())[0] != 200
+        except (asyncio.IncompleteReadError, ConnectionError):
+            gone += 1
+    assert gone == 1
 
 
 @pytest.mark.parametrize("how", ["half", "reset"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -32,7 +32,7 @@ OF_2007 = r"""
 (xen-api-server ((9363 pam '^localhost$ example\\.com$') (9367 pam '' /etc/xen/xen-api.key /etc/xen/xen-api.crt) \
 (unix none)))
 """.replace("\\\n", "")
-LIMITS = Limits(body_size=of_calls.DEFAULT.body_size)
+LIMITS = Limits(body_size=of_calls.DEFAULT.body_size, received_size=64 << 20)
 
 
 def xenapid(text: str) -> Xenapid:
@@ -71,6 +71,7 @@ def test_nothing_said_is_the_defaults():
 def test_the_defaults_are_those_of_the_servers():
     assert xenapid("").call_limits == of_calls.DEFAULT
     assert xenapid("").open_doors()[0].limits == LIMITS
+    assert LIMITS.received_size < Limits().received_size  # its calls are shorter
     assert pycimom("").open_doors()[0].limits == Limits()
     known = {each.name: each.default for each in fields(CimSettings)}
     assert {name: known[name] for name in pycimom("").server_limits} == pycimom("").server_limits
@@ -112,7 +113,7 @@ def test_everything_said():
         """
     )
     assert (settings.state, settings.vms, settings.call_limits.nesting) == (Path("/srv/state"), 3, 8)
-    limits = Limits(body_size=LIMITS.body_size, receive_timeout=5.0)
+    limits = replace(LIMITS, receive_timeout=5.0)
     assert settings.open_doors() == [
         Door("unix", host="", path=Path("/run/x.sock"), limits=limits, authentication="peer"),
         Door(
@@ -320,6 +321,13 @@ def test_what_is_wrong_is_named_with_file_line_and_setting(text, told):
 def test_doors_that_cannot_be(door, told):
     (line, *_) = wrong(f"[[xenapid.doors]]\n{door}")
     assert re.match(rf"f\.toml:\d: xenapid\.doors\[0\]\.{re.escape(told)}", line), line
+
+
+def test_limits_that_cannot_be():
+    told = "f.toml:2: xenapid.limits.received_size has to be at least body_size, 2097152."
+    assert wrong("[xenapid.limits]\nreceived_size = 4096") == [told]
+    (line,) = wrong("[pycimom.limits]\nenumeration_timeout = 601", pycimom)
+    assert line.endswith("longest_enumeration_timeout has to be at least enumeration_timeout, 601.")
 
 
 def test_each_daemon_reads_its_own_section():

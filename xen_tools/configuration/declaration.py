@@ -22,6 +22,9 @@ Path = tuple[str | int, ...]
 Report = Callable[[Path, str], None]
 """Takes what is wrong: where, and what has to be otherwise. An empty path is the whole file."""
 
+Conflicts = Iterator[tuple[str, str]]
+"""Settings of a table and what is wrong with them together."""
+
 _SETTING = "setting"
 
 

@@ -11,14 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from netserve.doors import Door, Limits, Tls, is_loopback
-from xen_tools.configuration.declaration import setting
+from xen_tools.configuration.declaration import Conflicts, setting
 from xen_tools.configuration.kinds import EXPRESSIONS, FLAG, PATH, Kind
 
 LOCALHOST = "127.0.0.1"
 _ADDRESS = re.compile(r"(?:(?P<host>\*|[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):)?(?P<port>\d{1,5})")
-
-Conflicts = Iterator[tuple[str, str]]
-"""Settings and what is wrong with them together."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from pycimom.indications.delivery import DeliverySettings
 from pycimom.indications.destinations import DestinationPolicy
 from pycimom.server import Settings
-from xen_tools.configuration.declaration import setting, table, tables
+from xen_tools.configuration.declaration import Conflicts, setting, table, tables
 from xen_tools.configuration.doors import DoorSettings, Listen
 from xen_tools.configuration.kinds import FLAG, PATH, URL, many, number, seconds, text
 from xen_tools.configuration.limits import DoorLimits, chosen
@@ -51,6 +51,13 @@ class CimLimits(DoorLimits):
     fragment_budget: int = setting(
         number(0, 1 << 36, "bytes"), "how much encoded XML is kept", _default(Settings, "fragment_budget")
     )
+
+    def conflicts(self) -> Conflicts:
+        """Yield what cannot be."""
+        yield from super().conflicts()
+        if self.longest_enumeration_timeout < self.enumeration_timeout:
+            least = f"enumeration_timeout, {self.enumeration_timeout}"
+            yield "longest_enumeration_timeout", f"has to be at least {least}."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from netserve import certificates
 from netserve.doors import Door, Limits, Tls
-from xen_tools.configuration.declaration import setting, table, tables
-from xen_tools.configuration.doors import Conflicts, DoorSettings, duplicates
+from xen_tools.configuration.declaration import Conflicts, setting, table, tables
+from xen_tools.configuration.doors import DoorSettings, duplicates
 from xen_tools.configuration.kinds import NAMES, PATH
 from xen_tools.configuration.limits import DoorLimits, chosen
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from xen_tools.configuration.declaration import setting, table, tables
-from xen_tools.configuration.doors import UNIX_OR_ADDRESS, Conflicts, DoorSettings, Listen
+from xen_tools.configuration.declaration import Conflicts, setting, table, tables
+from xen_tools.configuration.doors import UNIX_OR_ADDRESS, DoorSettings, Listen
 from xen_tools.configuration.kinds import PATH, choice, number
-from xen_tools.configuration.limits import DoorLimits, chosen
+from xen_tools.configuration.limits import DoorLimits, chosen, received_size
 from xen_tools.configuration.server import ServerSettings
 from xenapi_core import limits as of_calls
 from xenapi_core.access.sessions import LOCAL, NONE, PEER
@@ -49,6 +49,7 @@ class XenApiLimits(DoorLimits):
     """What a stranger may send and hold. Those of connections and sizes hold for each door."""
 
     body_size: int = setting(number(4096, 1 << 26, "bytes"), "longest call; more gets 413", of_calls.DEFAULT.body_size)
+    received_size: int = received_size(64 << 20)
     nesting: int = setting(number(4, 64), "how deep the values of a call may be nested", of_calls.DEFAULT.nesting)
     batch: int = setting(number(1, 10_000), "calls in one JSON-RPC request", of_calls.DEFAULT.batch)
     waiting_readers: int = setting(
