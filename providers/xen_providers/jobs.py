@@ -114,19 +114,19 @@ SYSTEM_STATE_CHANGE_JOB = MappedClass(
 )
 
 
-def _affected(name: str, element: MappedClass, key: str) -> MappedClass:
-    """Declare the association between jobs and the element that their tasks name under ``key``."""
-    ends = {"AffectedElement": (element, f"other_config/{key}"), "AffectingElement": (SYSTEM_STATE_CHANGE_JOB, "")}
-    return association(name, "Xen_AffectedJobElement", "task", ends)
-
-
-COMPUTER_SYSTEM_AFFECTED_JOB_ELEMENT = _affected("Xen_ComputerSystemAffectedJobElement", COMPUTER_SYSTEM, AFFECTED_VM)
-HOST_COMPUTER_SYSTEM_AFFECTED_JOB_ELEMENT = _affected(
-    "Xen_HostComputerSystemAffectedJobElement", HOST_COMPUTER_SYSTEM, AFFECTED_HOST
+SYSTEMS_JOBS = tuple(
+    association(
+        f"{system.name}{kind}",
+        f"Xen_{kind}",
+        source="task",
+        ends={of_system: (system, f"other_config/{named}"), of_job: (SYSTEM_STATE_CHANGE_JOB, "")},
+    )
+    for kind, of_system, of_job in (
+        ("AffectedJobElement", "AffectedElement", "AffectingElement"),
+        ("OwningJobElement", "OwningElement", "OwnedElement"),
+    )
+    for system, named in ((COMPUTER_SYSTEM, AFFECTED_VM), (HOST_COMPUTER_SYSTEM, AFFECTED_HOST))
 )
+"""Systems and the jobs that change them. It is a method of the system that begins a job, so the job is the system's."""
 
-CLASSES = (
-    SYSTEM_STATE_CHANGE_JOB,
-    COMPUTER_SYSTEM_AFFECTED_JOB_ELEMENT,
-    HOST_COMPUTER_SYSTEM_AFFECTED_JOB_ELEMENT,
-)
+CLASSES = (SYSTEM_STATE_CHANGE_JOB, *SYSTEMS_JOBS)

@@ -20,7 +20,7 @@ from cim_provider import (
     Status,
     Value,
 )
-from xen_providers import hosts, jobs, virtual_systems
+from xen_providers import hosts, jobs, services, virtual_systems
 from xen_providers.declaration import MappedClass
 from xen_providers.indications import INDICATIONS, LifecycleIndication, Watchers
 from xen_providers.methods import Call, Replica
@@ -30,7 +30,12 @@ from xenapi_client import Change, Connection, Inventory, Version
 
 log = structlog.get_logger(__name__)
 
-CLASSES: tuple[MappedClass, ...] = (*virtual_systems.CLASSES, *hosts.CLASSES, *jobs.CLASSES)
+CLASSES: tuple[MappedClass, ...] = (
+    *virtual_systems.CLASSES,
+    *hosts.CLASSES,
+    *services.CLASSES,
+    *jobs.CLASSES,
+)
 FIRST_READ = 10.0
 """Seconds that a start waits for the first read; after that the host serves what else it has."""
 

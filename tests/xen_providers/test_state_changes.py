@@ -45,6 +45,10 @@ async def test_a_start_is_a_job_that_completes(provider, xen, context, halted, s
     assert pair.properties == {"AffectedElement": name, "AffectingElement": job}
     (again,) = provider.view().references("Xen_ComputerSystemAffectedJobElement", job)
     assert again.name == pair.name
+    (owner,) = provider.view().references("Xen_ComputerSystemOwningJobElement", job, "OwnedElement")
+    assert owner.properties == {"OwningElement": name, "OwnedElement": job}
+    assert [each.name for each in provider.view().references(owner.class_name, name, "OwningElement")] == [owner.name]
+    assert provider.view().references("Xen_HostComputerSystemOwningJobElement", job) == []
 
 
 async def test_every_state_can_be_reached(xen, request_state, halted, system_name):
@@ -101,7 +105,9 @@ async def test_hosts_are_enabled_and_disabled(provider, xen, request_state, unti
         assert await xen.call("host.get_enabled", ref) is enabled
         await until(lambda view, shown=shown: view.instance(host.name).get("EnabledState") == shown)
         assert state not in provider.view().instance(host.name).get("AvailableRequestedStates")
-    assert len(provider.view().references("Xen_HostComputerSystemAffectedJobElement", host.name)) == 2
+    for kind in ("Affected", "Owning"):
+        pairs = provider.view().references(f"Xen_HostComputerSystem{kind}JobElement", host.name, f"{kind}Element")
+        assert len(pairs) == 2
 
 
 async def test_the_call_is_the_callers_own(provider, context_of, halted, system_name, until):
