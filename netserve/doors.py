@@ -54,6 +54,8 @@ class Door:
     everybody is let in. Not for unix sockets."""
     authentication: str = "none"
     """How the application recognises users at this door; netserve itself does not look at it."""
+    allowed_origins: tuple[str, ...] = ()
+    """Origins of web pages that may call, such as "https://ops.example.com", or "*" (``netserve.origins``)."""
 
     @property
     def is_local(self) -> bool:

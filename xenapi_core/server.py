@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from netserve.doors import Door
+from netserve.origins import ANY, is_origin
 from netserve.server import HttpServer
 from xenapi_core.access.local import LocalUsers
 from xenapi_core.access.sessions import AUTHENTICATIONS, LOCAL, NONE, PEER, Sessions
@@ -187,6 +188,14 @@ def _check(door: Door) -> None:
         raise SettingsError(
             f"The door {door.name!r} at {door.host} would let everybody in: set its authentication to {LOCAL!r}."
         )
+
+    if door.authentication == NONE and ANY in door.allowed_origins:
+        raise SettingsError(f"The door {door.name!r} asks nobody who they are, so it cannot be open to every web page.")
+    for origin in door.allowed_origins:
+        if not is_origin(origin):
+            raise SettingsError(
+                f"The door {door.name!r} has the origin {origin!r}, which is not like https://host:port."
+            )
 
 
 @contextlib.contextmanager

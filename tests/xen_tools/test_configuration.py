@@ -110,6 +110,7 @@ def test_everything_said():
         listen = "192.0.2.1:9364"
         plaintext = true
         authentication = "local"
+        allowed_origins = ["https://ops.example.com"]
         """
     )
     assert (settings.state, settings.vms, settings.call_limits.nesting) == (Path("/srv/state"), 3, 8)
@@ -126,7 +127,14 @@ def test_everything_said():
             authentication="pam",
         ),
         Door("[::1]:9363", "::1", 9363, limits=limits, authentication="pam"),
-        Door("192.0.2.1:9364", "192.0.2.1", 9364, limits=limits, authentication="local"),
+        Door(
+            "192.0.2.1:9364",
+            "192.0.2.1",
+            9364,
+            limits=limits,
+            authentication="local",
+            allowed_origins=("https://ops.example.com",),
+        ),
     ]
 
 

@@ -143,6 +143,7 @@ class Api:
     clock: Callable[[], float] = time.monotonic
     door: Door = field(default_factory=lambda: Door("test", authentication="none"))
     peer: Peer = field(default_factory=lambda: Peer("127.0.0.1"))
+    headers: Headers = field(default_factory=Headers)
     session: str = ""
 
     def __post_init__(self) -> None:
@@ -160,7 +161,7 @@ class Api:
         self.handler = XenApiHandler(self.dispatcher, self.encoder, jsonrpc.Encoder(self.store.samples))
 
     async def post(self, body: bytes, method: str = "POST", path: str = "/any/path") -> Response:
-        return await self.handler(Request(method, path, Headers(), body, self.peer, self.door))
+        return await self.handler(Request(method, path, self.headers, body, self.peer, self.door))
 
     async def send(self, method: str, *parameters: Any) -> Any:
         """Send a call as Python's xmlrpc.client writes it, and return what that reads from the answer."""

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netserve.doors import Door
+from netserve.messages import Headers
+from netserve.origins import is_origin
 from xenapi_core.datamodel.types import of
 from xenapi_core.limits import DEFAULT
 from xenapi_core.wire.codec import MalformedError
@@ -91,12 +93,73 @@ async def test_the_protocols_own_messages_are_ordinary_results(api):
 
 async def test_a_batch_is_answered_in_order_and_each_call_by_itself(client):
     call = {"jsonrpc": "2.0", "method": "VM.get_all", "params": [client.session]}
+    nameless = {"jsonrpc": "2.0", "id": 4, "method": 5}
     answers = await post(
-        client, [{**call, "id": 1}, {**call, "id": 2, "method": "VM.none"}, call, 7, {**call, "id": 3}]
+        client, [{**call, "id": 1}, {**call, "id": 2, "method": "VM.none"}, nameless, call, 7, {**call, "id": 3}]
     )
-    assert [answer["id"] for answer in answers] == [1, 2, None, None, 3]
+    assert [answer["id"] for answer in answers] == [1, 2, 4, None, 3]
     assert answers[1]["error"]["message"] == "MESSAGE_METHOD_UNKNOWN"
     assert [answer["error"]["code"] for answer in answers[2:4]] == [-32600, -32600]
+
+
+@pytest.mark.parametrize("silence", [{"jsonrpc": "2.0"}, {"id": None}])
+async def test_a_notification_is_carried_out_and_gets_no_answer(client, pool, silence):
+    vm = pool.vm("Halted")
+    call = {**silence, "method": "VM.set_name_label", "params": [client.session, vm, "told"]}
+    failing = {**silence, "method": "VM.none", "params": []}
+    for body in (call, failing, [call, failing]):
+        response = await client.post(json.dumps(body).encode(), path="/jsonrpc")
+        assert (response.status, response.body) == (204, b"")
+    assert await client.do("VM.get_name_label", vm) == "told"
+    answers = await post(client, [failing, {"id": 1, "method": "VM.get_name_label", "params": [client.session, vm]}])
+    assert answers == [{"error": None, "result": "told", "id": 1}]
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ('{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]', (-32700, None)),
+        ('{"jsonrpc": "2.0", "method": 1, "params": "bar"}', (-32600, None)),
+        (
+            '[{"jsonrpc": "2.0", "method": "sum", "params": [1,2,4], "id": "1"}, {"jsonrpc": "2.0", "method"]',
+            (-32700, None),
+        ),
+        ("[]", (-32600, None)),
+        ("[1]", [(-32600, None)]),
+        ("[1,2,3]", [(-32600, None)] * 3),
+        (
+            """[{"jsonrpc": "2.0", "method": "system.isAlive", "params": [7], "id": "1"},
+                {"jsonrpc": "2.0", "method": "notify_hello", "params": [7]},
+                {"foo": "boo"},
+                {"jsonrpc": "2.0", "method": "foo.get", "params": {"name": "myself"}, "id": "5"},
+                {"jsonrpc": "2.0", "method": "system.listMethods", "id": "9"}]""",
+            [("result", "1"), (-32600, None), (-32602, "5"), ("result", "9")],
+        ),
+    ],
+)
+async def test_the_examples_of_the_specification_are_answered_as_it_says(api, body, told):
+    """JSON-RPC 2.0 Specification, 7: what it says of requests that are wrong, and of a batch of all kinds."""
+
+    def short(answer: Any) -> tuple[Any, Any]:
+        assert set(answer) == {"jsonrpc", "id", "result" if "result" in answer else "error"}
+        return ("result" if "result" in answer else answer["error"]["code"]), answer["id"]
+
+    answer = await post(api, body.encode(), 200 if isinstance(told, list) else 500)
+    assert ([short(each) for each in answer] if isinstance(answer, list) else short(answer)) == told
+
+
+async def test_names_of_parameters_are_refused_with_the_code_for_that(api):
+    call = {"jsonrpc": "2.0", "method": "VM.get_all", "params": {"session": "x"}}
+    answer = await post(api, {**call, "id": "x"}, 500)
+    assert (answer["error"]["code"], answer["id"]) == (-32602, "x")
+    assert (await api.post(json.dumps(call).encode(), path="/json")).status == 204
+
+
+async def test_a_malformed_call_is_told_so_in_its_own_version(api):
+    answer = await post(api, {"id": 1, "method": 5, "params": []}, 500)
+    assert answer == {"error": ["INVALID_VALUE", "request", "The request has no method."], "result": None, "id": 1}
+    answer = await post(api, {"jsonrpc": "2.0", "method": 1, "params": "bar"}, 500)
+    assert (answer["error"]["code"], answer["id"]) == (-32600, None)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +171,6 @@ async def test_a_batch_is_answered_in_order_and_each_call_by_itself(client):
         b"[]",
         b"7",
         b'{"method":"VM.get_all","params":[]}',
-        b'{"id":null,"method":"VM.get_all","params":[]}',
         b'{"id":[],"method":"VM.get_all","params":[]}',
         b'{"id":1,"params":[]}',
         b'{"id":1,"method":"VM.get_all","params":{"session":"x"}}',
@@ -124,8 +186,9 @@ async def test_a_batch_is_answered_in_order_and_each_call_by_itself(client):
 )
 async def test_what_is_no_call_is_refused_with_a_sentence(api, body):
     error = (await post(api, body, 500))["error"]
-    assert error["code"] in (-32700, -32600)
-    assert error["message"].endswith(".")
+    sentence = error[2] if isinstance(error, list) else error["message"]
+    assert isinstance(error, list) or error["code"] in (-32700, -32600)
+    assert sentence.endswith(".")
 
 
 @given(
@@ -153,12 +216,48 @@ async def test_xml_is_spoken_on_every_other_path(api):
     assert (await api.post(b"{}", path="/json?x=1")).headers[0] == ("Content-Type", "application/json")
 
 
-async def test_other_sites_may_call_where_a_password_is_asked_for(api):
-    closed = await api.post(b"", "OPTIONS", "/jsonrpc")
-    assert (closed.status, dict(closed.headers)) == (204, {"Allow": "POST, OPTIONS"})
-    api.door = Door("tcp", authentication="local")
-    opened = dict((await api.post(b"", "OPTIONS", "/jsonrpc")).headers)
-    assert opened["Access-Control-Allow-Origin"] == "*"
-    assert "Content-Type" in opened["Access-Control-Allow-Headers"]
-    answer = await api.post(b'{"id":1,"method":"system.listMethods"}', path="/jsonrpc")
-    assert ("Access-Control-Allow-Origin", "*") in answer.headers
+PAGE = "https://ops.example.com"
+
+
+async def ask(api: Any, origin: str | None, method: str = "POST", **fields: str) -> Any:
+    """Send a call as a page of an origin would, and return status and header fields."""
+    api.headers = Headers(tuple(fields.items()) + ((("origin", origin),) if origin else ()))
+    response = await api.post(b'{"id":1,"method":"system.listMethods"}', method, "/jsonrpc")
+    return response.status, dict(response.headers)
+
+
+async def test_no_page_of_another_site_may_call_unless_it_is_listed(api):
+    for origin in (PAGE, "http://127.0.0.1:9363", "null"):
+        status, fields = await ask(api, origin)
+        assert (status, fields) == (403, {})
+        status, fields = await ask(api, origin, "OPTIONS", **{"access-control-request-method": "POST"})
+        assert (status, fields) == (204, {"Allow": "POST, OPTIONS"})
+    assert await ask(api, None) == (200, {"Content-Type": "application/json"})
+
+
+async def test_a_listed_page_may_call(api):
+    api.door = Door("tcp", authentication="local", allowed_origins=(PAGE, "http://localhost:3000"))
+    status, fields = await ask(api, PAGE, "OPTIONS", **{"access-control-request-method": "POST"})
+    assert status == 204
+    assert fields["Access-Control-Allow-Origin"] == PAGE
+    assert fields["Access-Control-Allow-Methods"] == "POST, OPTIONS"
+    assert fields["Access-Control-Allow-Headers"] == "Content-Type"
+    status, fields = await ask(api, PAGE)
+    shared = {"Access-Control-Allow-Origin": PAGE, "Vary": "Origin"}
+    assert (status, fields) == (200, {"Content-Type": "application/json", **shared})
+    assert await ask(api, None) == (200, {"Content-Type": "application/json", "Vary": "Origin"})
+    for other in ("https://ops.example.com.evil.org", "http://ops.example.com", "https://ops.example.com:444", "null"):
+        assert await ask(api, other) == (403, {"Vary": "Origin"})
+        status, fields = await ask(api, other, "OPTIONS", **{"access-control-request-method": "POST"})
+        assert (status, fields) == (204, {"Allow": "POST, OPTIONS", "Vary": "Origin"})
+
+
+async def test_every_page_may_call_where_the_settings_say_so(api):
+    api.door = Door("tcp", authentication="local", allowed_origins=("*",))
+    assert (await ask(api, PAGE))[1]["Access-Control-Allow-Origin"] == PAGE
+    assert (await ask(api, "null"))[0] == 403
+
+
+def test_origins_are_written_as_browsers_write_them():
+    assert all(map(is_origin, ("*", PAGE, "http://localhost:3000", "http://[::1]:80", "http://10.0.0.1")))
+    assert not any(map(is_origin, ("", "null", "ops.example.com", PAGE + "/", "https://OPS.example.com", "ftp://a")))

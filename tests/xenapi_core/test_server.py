@@ -179,6 +179,8 @@ def test_a_journal_that_fails_is_told(running, monkeypatch):
         (Door("lan", host="::", authentication="none"), "would let everybody in"),
         (Door("tcp", authentication="peer"), "'tcp' can only trust its peers if it is a unix socket"),
         (Door("tcp", authentication="magic"), "authentication 'magic'; known are local, none, peer"),
+        (Door("tcp", authentication="none", allowed_origins=("*",)), "cannot be open to every web page"),
+        (Door("tcp", authentication="local", allowed_origins=("ops.example.com",)), "not like https://host:port"),
     ],
 )
 def test_doors_that_would_be_unsafe_are_refused(settings, door, problem):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from netserve.hosts import compiled
+from netserve.origins import is_origin
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,15 @@ def _expression(value: Any) -> str:
     return value
 
 
+def _origin(value: Any) -> str:
+    if not isinstance(value, str) or not is_origin(value):
+        raise ValueError
+    return value
+
+
 FLAG = Kind("true or false", _flag)
 PATH = Kind("an absolute path", _path)
 EXPRESSIONS = many(Kind("a regular expression", _expression), "a list of regular expressions")
+ORIGINS = many(Kind("an origin", _origin), "a list of origins such as https://ops.example.com, or of *")
 NAMES = many(text("a host name or an IP address", r"[A-Za-z0-9.:*-]{1,253}"), "a list of host names and IP addresses")
 URL = text("a URL: http://, https:// or http+unix://", r"(https?|http\+unix)://[!-~]+")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from netserve.doors import Door, Limits, Tls
+from netserve.origins import ANY
 from xen_tools.configuration.declaration import Conflicts, setting, table, tables
 from xen_tools.configuration.doors import UNIX_OR_ADDRESS, DoorSettings, Listen
-from xen_tools.configuration.kinds import PATH, choice, number
+from xen_tools.configuration.kinds import ORIGINS, PATH, choice, number
 from xen_tools.configuration.limits import DoorLimits, chosen, received_size
 from xen_tools.configuration.server import ServerSettings
 from xenapi_core import limits as of_calls
@@ -30,18 +32,27 @@ class XenApiDoor(DoorSettings):
         "the daemon's own user; elsewhere it lets in everybody, and opens on loopback only",
         PAM,
     )
+    allowed_origins: tuple[str, ...] = setting(
+        ORIGINS, "pages of these web sites may call, others get 403; programs that are no browsers are not asked", ()
+    )
 
     def conflicts(self) -> Conflicts:
         """Yield what cannot be."""
         yield from super().conflicts()
         if self.authentication == NONE and not self.is_local:
             yield "authentication", f'has to be "{PAM}" or "{LOCAL}", since other machines can reach this door.'
+        if self.authentication == NONE and ANY in self.allowed_origins:
+            yield "allowed_origins", "has to name the web sites, since this door asks nobody for a password."
 
     def warnings(self) -> Iterator[str]:
         """Yield sentences about what may be, but is seldom wanted."""
         yield from super().warnings()
         if self.authentication == NONE and not self.listen.is_unix:
             yield f"The door {self.listen.text} makes everybody on this machine an administrator."
+
+    def door(self, authentication: str, limits: Limits, usual: Path | None, made: Tls) -> Door:
+        """Return the door, as any server's, and the web pages that may call there."""
+        return replace(super().door(authentication, limits, usual, made), allowed_origins=self.allowed_origins)
 
 
 @dataclass(frozen=True, kw_only=True)

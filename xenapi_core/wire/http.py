@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
+from netserve import origins
 from netserve.doors import Door
 from netserve.messages import Peer, Request, Response
-from xenapi_core.access.sessions import NONE, PEER
+from xenapi_core.access.sessions import PEER
 from xenapi_core.datamodel.call import Caller
 from xenapi_core.datamodel.errors import XenApiError
 from xenapi_core.datamodel.roles import READ_ONLY
@@ -48,9 +49,12 @@ class XenApiHandler:
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
         if request.method == "OPTIONS":
-            return Response(204, (("Allow", METHODS), *_preflight(request.door)))
+            return Response(204, (("Allow", METHODS), *origins.preflight(request, METHODS)))
         if request.method != "POST":
             return Response(405, (("Allow", METHODS),))
+        if origins.refused(request):
+            log.warning("origin_refused", door=request.door.name, origin=request.headers.get("origin"))
+            return Response(403, origins.sharing(request))
         if not _welcome(request.door, request.peer):
             log.warning("peer_refused", door=request.door.name, uid=request.peer.uid)
             return Response(403)
@@ -74,34 +78,36 @@ class XenApiHandler:
         return _response(request, encoder.content_type, body)
 
     async def _answer_json(self, request: Request) -> Response:
-        """Answer a call or a batch; what is no call at all, or a single one without an id, has the status 500."""
+        """Answer a call or a batch; a body that is neither, and a single call that is malformed, has the status 500."""
         content_type = self._json.content_type
         try:
             calls = jsonrpc.decode(request.body, self._limits)
-            if isinstance(calls, tuple) and isinstance(calls[1], MalformedError):
-                raise calls[1]
         except MalformedError as error:
             _log_malformed(request, error)
             return _response(request, content_type, self._json.fault(jsonrpc.NOBODY, error), 500)
         if isinstance(calls, tuple):
-            return _response(request, content_type, await self._answer_one(calls, request))
-        body = [b"["]
-        for number, call in enumerate(calls):
-            body += [b","] if number else []
-            body += await self._answer_one(call, request)
-        return _response(request, content_type, [*body, b"]"])
+            malformed = isinstance(calls[1], MalformedError)
+            answer = await self._answer_one(calls, request)
+            return _response(request, content_type, answer, 500 if malformed else 200) if answer else _nothing(request)
+        body: list[bytes] = []
+        for call in calls:
+            answer = await self._answer_one(call, request)
+            body += [b"," if body else b"[", *answer] if answer else []
+        return _response(request, content_type, [*body, b"]"]) if body else _nothing(request)
 
     async def _answer_one(self, call: jsonrpc.Request, request: Request) -> Sequence[bytes]:
+        """Return the answer to one call; nothing to a notification, which is carried out all the same."""
         envelope, incoming = call
         encoder = self._json
         if isinstance(incoming, MalformedError):
-            return encoder.fault(envelope, incoming)
+            _log_malformed(request, incoming)
+            return () if envelope.id is None else encoder.fault(envelope, incoming)
 
         def success(answer: Answer) -> Iterable[bytes]:
-            return encoder.success(envelope, answer.value, answer.type)
+            return () if envelope.id is None else encoder.success(envelope, answer.value, answer.type)
 
         def failure(description: Sequence[str]) -> Sequence[bytes]:
-            return encoder.failure(envelope, description)
+            return () if envelope.id is None else encoder.failure(envelope, description)
 
         return await self._answer(incoming, _visitor(request), success, failure)
 
@@ -130,19 +136,11 @@ async def _collected(pieces: Iterable[bytes]) -> Sequence[bytes]:
 
 
 def _response(request: Request, content_type: str, body: Sequence[bytes], status: int = 200) -> Response:
-    return Response(status, (("Content-Type", content_type), *_sharing(request.door)), body)
+    return Response(status, (("Content-Type", content_type), *origins.sharing(request)), body)
 
 
-def _sharing(door: Door) -> Sequence[tuple[str, str]]:
-    """Let web pages of other sites call, but not at a door that asks nobody who they are."""
-    return () if door.authentication == NONE else (("Access-Control-Allow-Origin", "*"),)
-
-
-def _preflight(door: Door) -> Sequence[tuple[str, str]]:
-    shared = _sharing(door)
-    if not shared:
-        return ()
-    return (*shared, ("Access-Control-Allow-Methods", METHODS), ("Access-Control-Allow-Headers", "Content-Type"))
+def _nothing(request: Request) -> Response:
+    return Response(204, origins.sharing(request))
 
 
 def _is_json(target: str) -> bool:

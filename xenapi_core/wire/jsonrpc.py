@@ -1,6 +1,7 @@
 """JSON-RPC 1.0 and 2.0: request bodies to calls, results to bodies.
 
-A request says by its member ``jsonrpc`` which of the two it is. Parameters are an array, the session first.
+A request says by its member ``jsonrpc`` which of the two it is. Parameters are an array, the session first. A
+notification (2.0: without an id; 1.0: with the id null) is carried out and gets no answer.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from xenapi_core.wire.encoder import RecordEncoder, Syntax
 CONTENT_TYPE = "application/json"
 
 INVALID_REQUEST = -32600
+INVALID_PARAMS = -32602
 FAILED = 1
 """The code of every error of the API in JSON-RPC 2.0: its message is the API's code."""
 
@@ -30,8 +32,8 @@ class Envelope:
     """What an answer has to repeat of its request."""
 
     version: int
-    id: str
-    """As JSON."""
+    id: str | None
+    """As JSON; None for a notification, which gets no answer."""
 
 
 NOBODY = Envelope(2, "null")
@@ -89,25 +91,32 @@ def _check(value: Any, depth: int) -> None:
 def _request(value: Any) -> Request:
     if not isinstance(value, dict):
         return NOBODY, MalformedError("The request is no object.", INVALID_REQUEST)
+    if "jsonrpc" not in value and "id" not in value:
+        return NOBODY, MalformedError("The request has no id.", INVALID_REQUEST)
     version = 2 if "jsonrpc" in value else 1
-    number = value.get("id")
+    number, problem = value.get("id"), _problem(value, version)
     if isinstance(number, list | dict | bool):
         return Envelope(version, "null"), MalformedError("The id is neither text nor number.", INVALID_REQUEST)
-    envelope = Envelope(version, json.dumps(number))
-    if "id" not in value or (number is None and version == 1):
-        return envelope, MalformedError("Notifications are not accepted: the request has no id.", INVALID_REQUEST)
-    return envelope, _incoming(value)
+    silent = "id" not in value if version == 2 else number is None
+    if silent and (problem is None or problem.code == INVALID_PARAMS):
+        envelope = Envelope(version, None)
+    else:
+        envelope = Envelope(version, json.dumps(number))
+    return envelope, problem or Incoming(value["method"], value.get("params", []))
 
 
-def _incoming(value: dict[str, Any]) -> Incoming | MalformedError:
+def _problem(value: dict[str, Any], version: int) -> MalformedError | None:
+    """Return why a request is none, None if it is one."""
+    method, parameters = value.get("method"), value.get("params", [])
     if value.get("jsonrpc", "2.0") != "2.0":
         return MalformedError("The version of JSON-RPC is not known.", INVALID_REQUEST)
-    method, parameters = value.get("method"), value.get("params", [])
     if not isinstance(method, str) or not method:
         return MalformedError("The request has no method.", INVALID_REQUEST)
+    if isinstance(parameters, dict) and version == 2:
+        return MalformedError("The params are no array: names of parameters are not taken.", INVALID_PARAMS)
     if not isinstance(parameters, list):
-        return MalformedError("The params are no array: names of parameters are not taken.", INVALID_REQUEST)
-    return Incoming(method, parameters)
+        return MalformedError("The params are no array.", INVALID_REQUEST)
+    return None
 
 
 # --- answers
