@@ -84,6 +84,8 @@ class Cimom:
         operation = INTRINSIC.get(call.name)
         if operation is None:
             raise CimError(Status.NOT_SUPPORTED, f"The operation {call.name} is not supported.")
+        if operation.administers:
+            context.require_administrator()
         return await operation.handler(self._services, context, **operation.arguments(reader, call.parameters))
 
     async def _invoke(self, call: Call, target: Target, context: Context, reader: Reader) -> Sequence[bytes]:

@@ -77,8 +77,8 @@ class ServerIdentity:
 class InteropProvider(Provider):
     """Serves the one CIM_ObjectManager with its system, its namespaces and its mechanism, and the server's profiles.
 
-    Clients make and remove namespaces by creating and deleting CIM_Namespace instances, and switch the counting of
-    operations by CIM_ObjectManager.GatherStatisticalData.
+    Administrators make and remove namespaces by creating and deleting CIM_Namespace instances, and switch the counting
+    of operations by CIM_ObjectManager.GatherStatisticalData.
     """
 
     def __init__(
@@ -153,12 +153,14 @@ class InteropProvider(Provider):
             if each != _GATHER and value != current.get(each):
                 raise CimError(Status.NOT_SUPPORTED, f"The property {each} of {MANAGER} cannot be modified.")
         if _GATHER in changes:
+            context.require_administrator()
             self._statistics.switch(bool(changes[_GATHER]))
 
     async def create_instance(self, context: Context, instance: Instance) -> InstanceName:
         """Make a namespace. The keys may be left out but for Name; the server knows them."""
         if instance.class_name.lower() != NAMESPACE.lower():
             raise CimError(Status.NOT_SUPPORTED, f"Instances of {instance.class_name} cannot be created.")
+        context.require_administrator()
         name = instance.get("Name")
         if not isinstance(name, str):
             raise CimError(Status.INVALID_PARAMETER, f"{NAMESPACE} needs a value for its key Name.")
@@ -172,6 +174,7 @@ class InteropProvider(Provider):
         """Remove a namespace that is empty."""
         if name.class_name.lower() != NAMESPACE.lower():
             raise CimError(Status.NOT_SUPPORTED, f"Instances of {name.class_name} cannot be deleted.")
+        context.require_administrator()
         await asyncio.to_thread(self._repository.delete_namespace, str(name.get("Name")))
 
 

@@ -72,6 +72,8 @@ class Operation:
     parameters: tuple[Parameter, ...]
     mutates: bool = False
     """Whether it changes something, so that it belongs in the audit log."""
+    administers: bool = False
+    """Whether it changes the schema, which only administrators may. Of instances, their providers decide."""
 
     def arguments(self, reader: Reader, given: Mapping[str, Element | None]) -> dict[str, Any]:
         """Read the parameters of a call. INVALID_PARAMETER for unknown, missing and wrong ones."""
@@ -356,11 +358,11 @@ def _check_open(services: Services, operation_timeout: int | None, continue_on_e
         raise CimError(Status.CONTINUATION_ON_ERROR_NOT_SUPPORTED, "ContinueOnError is not supported.")
 
 
-def _schema(handler: Handler, *parameters: Parameter, mutates: bool = False) -> Operation:
+def _schema(handler: Handler, *parameters: Parameter, changes: bool = False) -> Operation:
     async def handle(services: Services, context: Context, **arguments: Any) -> Content:
         return await handler(services.schema, context, **arguments)
 
-    return Operation(handle, parameters, mutates)
+    return Operation(handle, parameters, mutates=changes, administers=changes)
 
 
 # Operations that are not selections.
@@ -550,19 +552,19 @@ INTRINSIC: Final[Mapping[str, Operation]] = {
     "EnumerateClasses": _schema(SchemaOperations.enumerate_classes, OPTIONAL_CLASS_NAME, SHALLOW, *CLASS_DETAIL),
     "EnumerateClassNames": _schema(SchemaOperations.enumerate_class_names, OPTIONAL_CLASS_NAME, SHALLOW),
     "CreateClass": _schema(
-        SchemaOperations.create_class, Parameter("NewClass", _declaration("CLASS"), required=True), mutates=True
+        SchemaOperations.create_class, Parameter("NewClass", _declaration("CLASS"), required=True), changes=True
     ),
     "ModifyClass": _schema(
-        SchemaOperations.modify_class, Parameter("ModifiedClass", _declaration("CLASS"), required=True), mutates=True
+        SchemaOperations.modify_class, Parameter("ModifiedClass", _declaration("CLASS"), required=True), changes=True
     ),
-    "DeleteClass": _schema(SchemaOperations.delete_class, CLASS_NAME, mutates=True),
+    "DeleteClass": _schema(SchemaOperations.delete_class, CLASS_NAME, changes=True),
     "GetQualifier": _schema(SchemaOperations.get_qualifier, QUALIFIER_NAME),
     "SetQualifier": _schema(
         SchemaOperations.set_qualifier,
         Parameter("QualifierDeclaration", _declaration("QUALIFIER.DECLARATION"), required=True),
-        mutates=True,
+        changes=True,
     ),
-    "DeleteQualifier": _schema(SchemaOperations.delete_qualifier, QUALIFIER_NAME, mutates=True),
+    "DeleteQualifier": _schema(SchemaOperations.delete_qualifier, QUALIFIER_NAME, changes=True),
     "EnumerateQualifiers": _schema(SchemaOperations.enumerate_qualifiers),
 }
 """All intrinsic methods that the server knows, by name."""

@@ -287,7 +287,7 @@ class StaticProvider(Provider):
 
 
 class UnservedInstances(StaticProvider):
-    """Keeps the instances of every class of a namespace that has no provider."""
+    """Keeps the instances of every class of a namespace that has no provider; only administrators change them."""
 
     def __init__(self, classes: NamespaceClasses, store: InstanceStore, is_served: Callable[[str], bool]) -> None:
         """``is_served`` says whether a class, by name, has a provider."""
@@ -296,9 +296,22 @@ class UnservedInstances(StaticProvider):
 
     async def create_instance(self, context: Context, instance: Instance) -> InstanceName:
         """Keep a new instance; NOT_SUPPORTED for an indication, which nobody keeps."""
+        context.require_administrator()
         if self._classes.get(instance.class_name).is_indication:
             raise CimError(Status.NOT_SUPPORTED, f"{instance.class_name} is an indication; it has no instances.")
         return await super().create_instance(context, instance)
+
+    async def modify_instance(
+        self, context: Context, name: InstanceName, changes: Mapping[str, Value], property_list: Collection[str] | None
+    ) -> None:
+        """Change properties."""
+        context.require_administrator()
+        await super().modify_instance(context, name, changes, property_list)
+
+    async def delete_instance(self, context: Context, name: InstanceName) -> None:
+        """Forget an instance."""
+        context.require_administrator()
+        await super().delete_instance(context, name)
 
     def watch(self, classes: Collection[str], sink: Callable[[Indication], None]) -> Callable[[], None]:
         """Take any sink: a class without provider raises no indications."""

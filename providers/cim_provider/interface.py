@@ -75,6 +75,8 @@ class Principal:
     """Somebody who has been recognised. Providers may attach more by subclassing; hosts only hand it on."""
 
     name: str
+    may_administer: bool = field(default=False, kw_only=True)
+    """Whether they may change what belongs to the host itself: classes, qualifiers, namespaces, kept instances."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,11 @@ class Context:
     namespace: str
     peer: str | None = None
     """The IP address that the request came from; None if it came by a unix socket or the host does not know."""
+
+    def require_administrator(self) -> None:
+        """Raise ACCESS_DENIED unless the principal may administer the host."""
+        if not self.principal.may_administer:
+            raise CimError(Status.ACCESS_DENIED, f"{self.principal.name} may not administer this server.")
 
 
 class Authenticator(Protocol):

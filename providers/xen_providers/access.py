@@ -30,6 +30,8 @@ LOGINS = 8
 LONGEST = 1024
 """Characters of a name or password beyond which nobody is asked."""
 REFUSED = "The user name or the password is wrong."
+ADMINISTRATION = "pool.set_other_config"
+"""The permission that makes a CIM administrator: who may change a pool's own settings may change the CIM server's."""
 OPEN_DOOR = "The Xen-API lets anybody in without checking passwords, so no CIM user can be recognised."
 
 
@@ -55,11 +57,12 @@ class XenPrincipal(Principal):
 
 @dataclass
 class _Verified:
-    """A pair that the Xen-API accepted: the password's keyed hash, until when it holds, and the session."""
+    """A pair that the Xen-API accepted: the password's keyed hash, until when it holds, the session, and its role."""
 
     digest: bytes
     until: float
     connection: Connection
+    may_administer: bool
 
 
 class XenApiAuthenticator:
@@ -78,7 +81,7 @@ class XenApiAuthenticator:
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self._verified: OrderedDict[str, _Verified] = OrderedDict()
-        self._asked: dict[tuple[str, bytes], asyncio.Task[Connection]] = {}
+        self._asked: dict[tuple[str, bytes], asyncio.Task[_Verified]] = {}
         self._places = asyncio.Semaphore(LOGINS)
         self._checking = asyncio.Lock()
         self._door_checked = False
@@ -99,18 +102,21 @@ class XenApiAuthenticator:
 
     async def authenticate(self, user: str, password: str) -> XenPrincipal:
         """Return who this is; ACCESS_DENIED for a wrong pair, FAILED if the Xen-API cannot be asked."""
-        await self.connection(user, password)
-        return XenPrincipal(user, self, password)
+        known = await self._known(user, password)
+        return XenPrincipal(user, self, password, may_administer=known.may_administer)
 
     async def connection(self, user: str, password: str) -> Connection:
         """Return the user's connection, after checking the password unless that was done within the last minute."""
+        return (await self._known(user, password)).connection
+
+    async def _known(self, user: str, password: str) -> _Verified:
         if not user or len(user) > LONGEST or len(password) > LONGEST:
             raise CimError(Status.ACCESS_DENIED, REFUSED)
         digest = self._digest(password)
         known = self._verified.get(user)
         if known and known.until > self._clock() and compare_digest(known.digest, digest):
             self._verified.move_to_end(user)
-            return known.connection
+            return known
         # Requests of one client come in flocks; those with the same pair share one login.
         asked = self._asked.get((user, digest))
         if asked is None:
@@ -128,23 +134,24 @@ class XenApiAuthenticator:
     def _digest(self, password: str) -> bytes:
         return blake2b(password.encode("utf-8", "surrogatepass"), key=self._key).digest()
 
-    async def _verify(self, user: str, password: str, digest: bytes) -> Connection:
+    async def _verify(self, user: str, password: str, digest: bytes) -> _Verified:
         async with self._places:
             await self._check_door()
             connection = await self._log_in(user, password)
+            may_administer = await self._may_administer(connection)
         known = self._verified.get(user)
         until = self._clock() + REMEMBERED
         if known is not None and compare_digest(known.digest, digest):
-            known.until = until
+            known.until, known.may_administer = until, may_administer
             self._close(connection)  # it served to check the password; the session in use stays
-            return known.connection
+            return known
         if known is not None:
             self.forget(user, known.connection)
-        self._verified[user] = _Verified(digest, until, connection)
+        verified = self._verified[user] = _Verified(digest, until, connection, may_administer)
         if len(self._verified) > USERS:
             oldest, last = next(iter(self._verified.items()))
             self.forget(oldest, last.connection)
-        return connection
+        return verified
 
     async def _log_in(self, user: str, password: str) -> Connection:
         connection = Connection(
@@ -161,6 +168,19 @@ class XenApiAuthenticator:
             log.info("login_refused", user=user, code=getattr(error, "code", "NO_XML_CHARACTERS"))
             raise CimError(Status.ACCESS_DENIED, REFUSED) from None
         return connection
+
+    async def _may_administer(self, connection: Connection) -> bool:
+        """Ask the Xen-API what a new session may do. Xen-API 1.0 has no roles: there everybody is an administrator."""
+        try:
+            record = await connection.call("session.get_record", await connection.login())
+        except (XenApiError, XenApiUnavailable) as error:
+            if isinstance(error, XenApiError) and error.code == "RBAC_PERMISSION_DENIED":
+                return False  # who may not even read that is no administrator
+            await connection.close()
+            raise CimError(Status.FAILED, f"The Xen-API does not say what {connection.user} may do: {error}") from None
+        if "rbac_permissions" not in record:
+            return True
+        return bool(record["is_local_superuser"]) or ADMINISTRATION in record["rbac_permissions"]
 
     async def _check_door(self) -> None:
         """Raise CimError unless a random name and password are refused."""

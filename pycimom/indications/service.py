@@ -142,7 +142,7 @@ class IndicationService(StaticProvider):
     ) -> None:
         """Change a subscription, above all to enable or disable it; filters and destinations stay as they are."""
         async with self._writing:
-            existing = self.existing(name)
+            existing = self._own(context, name)
             changed = self.changed(existing, changes, property_list)
             different = {
                 key
@@ -168,12 +168,20 @@ class IndicationService(StaticProvider):
         it for an error if it is gone.
         """
         async with self._writing:
-            existing = self.existing(name)
+            existing = self._own(context, name)
             if self.view().references(rules.SUBSCRIPTION, name):
                 raise CimError(Status.FAILED, f"{name} is used by a subscription; delete that first.")
             await self.forget(existing)
             self._deactivate(name.identity)
             await self._close_queue(name)
+
+    def _own(self, context: Context, name: InstanceName) -> Instance:
+        """Return an instance that the principal may change: one of their own, or any for administrators."""
+        existing = self.existing(name)
+        origin = self.origin(name)
+        if origin is None or origin.owner != context.principal.name:
+            context.require_administrator()
+        return existing
 
     def _new_filter(self, instance: Instance) -> Instance:
         made = self.named(rules.with_keys(instance, rules.FILTER, self._settings.system_name))

@@ -37,7 +37,7 @@ class Users:
     async def authenticate(self, user: str, password: str) -> Principal:
         if (user, password) != (USER, PASSWORD):
             raise CimError(Status.ACCESS_DENIED, "The user or the password is wrong.")
-        return Principal(user)
+        return Principal(user, may_administer=True)
 
 
 class Systems(Provider):

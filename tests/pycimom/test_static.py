@@ -16,7 +16,7 @@ from pycimom.interop import InteropProvider, ServerIdentity
 from pycimom.repository import NamespaceClasses, Repository
 from pycimom.static import StaticProvider, StaticView
 
-CONTEXT = Context(Principal("alice"), "root/cimv2", "192.0.2.1")
+CONTEXT = Context(Principal("alice", may_administer=True), "root/cimv2", "192.0.2.1")
 
 NAMES = st.builds(
     lambda key, value: InstanceName("Test_Thing", (("Id", value), ("Other", key)), "root/cimv2"),

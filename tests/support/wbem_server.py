@@ -14,15 +14,18 @@ from pycimom.repository import Repository
 from pycimom.server import CimServer, Registration, Settings
 
 USER, PASSWORD = "alice", "secret"
+"""The administrator."""
+READER = "rita"
+"""Another user with that password, who administers nothing."""
 
 
-class OneUser:
-    """Knows USER by PASSWORD."""
+class TwoUsers:
+    """Knows USER and READER by PASSWORD."""
 
     async def authenticate(self, user: str, password: str) -> Principal:
-        if (user, password) != (USER, PASSWORD):
+        if user not in (USER, READER) or password != PASSWORD:
             raise CimError(Status.ACCESS_DENIED, "The user or the password is wrong.")
-        return Principal(user)
+        return Principal(user, may_administer=user == USER)
 
 
 class WbemServer:
@@ -33,7 +36,7 @@ class WbemServer:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         made = Settings(repository, [Door("http")], **settings)
-        self.server = CimServer(made, registrations, OneUser())
+        self.server = CimServer(made, registrations, TwoUsers())
         try:
             self._run(self.server.start())
         except BaseException:

@@ -9,7 +9,9 @@ import pytest
 from cim_provider import CimError, Status
 from xen_providers import access
 from xen_providers.access import XenApiAuthenticator
-from xenapi_client import Connection
+from xenapi_client import Connection, XenApiError
+from xenapi_core.access.local import set_password
+from xenapi_core.datamodel.roles import Role
 
 NAME, PASSWORD = "operator", "operator's password"
 
@@ -39,14 +41,14 @@ async def authenticator(pool, clock):
 def sessions(pool, monkeypatch):
     """Names of those who log in, in order; the random ones are called nobody."""
     logins: list[str] = []
-    login = Connection.login
+    login = Connection._log_in
 
-    async def counted(self, *args, **options):
+    async def counted(self):
         if not self.user.startswith("nobody-"):
             logins.append(self.user)
-        return await login(self, *args, **options)
+        return await login(self)
 
-    monkeypatch.setattr(Connection, "login", counted)
+    monkeypatch.setattr(Connection, "_log_in", counted)
     return logins
 
 
@@ -116,6 +118,43 @@ async def test_a_changed_password_ends_the_old_pair(authenticator):
     renewed = await authenticator.authenticate("root", "another one")
     assert await renewed.call("VM.get_all")
     assert (await refusal(authenticator, "root", "root's password")).status is Status.ACCESS_DENIED
+
+
+@pytest.mark.parametrize(("user", "may"), [("root", True), ("operator", False), ("reader", False)])
+async def test_the_role_says_who_may_administer(authenticator, pool, user, may):
+    principal = await authenticator.authenticate(user, f"{user}'s password")
+    assert principal.may_administer is may
+    assert (await authenticator.authenticate(user, f"{user}'s password")).may_administer is may, "remembered as well"
+
+
+async def test_a_change_of_role_shows_within_a_minute(authenticator, pool, clock):
+    assert not (await authenticator.authenticate(NAME, PASSWORD)).may_administer
+    set_password(pool.settings.users, NAME, PASSWORD, Role.named("pool-operator"))
+    clock.now = 61.0
+    assert (await authenticator.authenticate(NAME, PASSWORD)).may_administer
+
+
+@pytest.mark.parametrize(
+    ("answer", "may"),
+    [
+        ({"this_host": "", "this_user": ""}, True),  # Xen-API 1.0 has no roles
+        ({"is_local_superuser": True, "rbac_permissions": []}, True),
+        ({"is_local_superuser": False, "rbac_permissions": []}, False),
+        (XenApiError("RBAC_PERMISSION_DENIED", ["session.get_record", ""]), False),
+    ],
+)
+async def test_servers_of_every_age_say_who_may_administer(authenticator, monkeypatch, answer, may):
+    call = Connection.call
+
+    async def answered(self, method, *parameters, **options):
+        if method != "session.get_record":
+            return await call(self, method, *parameters, **options)
+        if isinstance(answer, XenApiError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(Connection, "call", answered)
+    assert (await authenticator.authenticate(NAME, PASSWORD)).may_administer is may
 
 
 async def test_a_session_that_ended_is_replaced_within_a_request(authenticator, pool, sessions):

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from xenapi_core.access.identifiers import identifier, name_of
 from xenapi_core.access.sessions import LOCAL, Session, Sessions
+from xenapi_core.classes.role import names_of_permissions, reference
 from xenapi_core.classes.subject import strongest_role, subject_of
 from xenapi_core.datamodel import (
     NULL,
@@ -47,6 +48,7 @@ def _record(call: Call, ref: str) -> Record:
         "auth_user_sid": "" if own.user.trusted else identifier(own.user.name),
         "validation_time": own.created,
         "auth_user_name": own.user.name,
+        "rbac_permissions": () if own.user.trusted else names_of_permissions(call, reference(own.user.role.label)),
         "originator": own.originator,
     }
     shape = session.definition
@@ -82,7 +84,7 @@ class session(XenClass, stored=False, events=False, read=_record, removed=("crea
     validation_time: datetime = field(RO, default=EPOCH, doc="when the user was last checked")
     auth_user_sid: str = field(RO, default="", doc="the user's identifier in a directory")
     auth_user_name: str = field(RO, default="", doc="the user's name")
-    rbac_permissions: list[str] = field(STATIC, default=[], doc="permissions beyond those of a role")
+    rbac_permissions: list[str] = field(STATIC, default=[], doc="the permissions of its role; none are listed for root")
     tasks: list[TaskRef] = field(RO, default=[], doc="tasks begun in the session")
     parent: SessionRef = field(STATIC, default=NULL, doc="the session that created this one")
     originator: str = field(RO, default="", doc="name that the client gave of itself")

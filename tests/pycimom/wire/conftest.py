@@ -217,7 +217,7 @@ class TestAuthenticator:
             raise CimError(Status.FAILED, "The Xen-API does not answer.")
         if (user, password) not in ((USER, PASSWORD), ("otto", PASSWORD)):
             raise CimError(Status.ACCESS_DENIED, "No.")
-        return Principal(user)
+        return Principal(user, may_administer=True)
 
 
 class Running:

@@ -46,7 +46,7 @@ async def test_a_write_goes_on_when_its_client_is_gone(server, schema, tools):
     provider = Slow(schema)
     broker = Broker(schema, [Registration(provider)])
     provider.put(tools.setting(1))
-    context = Context(Principal("olga"), tools.namespace)
+    context = Context(Principal("olga", may_administer=True), tools.namespace)
     call = asyncio.create_task(broker.invoke_method(context, tools.setting(1).name, "Reset", {}))
     await begun.wait()
     call.cancel()
