@@ -127,13 +127,14 @@ class Inventory:
 
     async def wait_first(self, within: float) -> bool:
         """Wait until there is a version; False if none came within ``within`` seconds."""
-        return await self._wait(lambda: self._version is not None, within)
+        return await self.wait(lambda: self._version is not None, within)
 
     async def wait_beyond(self, token: str, within: float) -> bool:
         """Wait until a batch beyond ``token`` (of event.inject) is applied; False after ``within`` seconds."""
-        return await self._wait(lambda: self._version is not None and self._version.token > token, within)
+        return await self.wait(lambda: self._version is not None and self._version.token > token, within)
 
-    async def _wait(self, condition: Callable[[], bool], within: float) -> bool:
+    async def wait(self, condition: Callable[[], bool], within: float) -> bool:
+        """Wait until a condition holds after some batch; False after ``within`` seconds."""
         try:
             async with asyncio.timeout(within):
                 while not condition():

@@ -167,7 +167,10 @@ class Provider:
     async def invoke_method(
         self, context: Context, target: InstanceName, method: str, inputs: Mapping[str, Value]
     ) -> MethodResult:
-        """Run an extrinsic method. ``target`` without keys names the class (a static method)."""
+        """Run an extrinsic method. ``target`` without keys names the class (a static method).
+
+        A parameter that is a reference may come as text or as an embedded instance, if the client wrote that.
+        """
         raise CimError(Status.METHOD_NOT_AVAILABLE, f"{target.class_name} has no method {method}.")
 
     def watch(self, classes: Collection[str], sink: Callable[[Indication], None]) -> Callable[[], None]:

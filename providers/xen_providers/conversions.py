@@ -11,6 +11,8 @@ V = TypeVar("V")
 
 NAMESPACE = "root/cimv2"
 """The namespace in paths that stand in string properties; a reference has none of its own."""
+OWN = "xen-cim:"
+"""How the keys of other_config begin under which the bridge keeps what is its own affair."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """How the Xen-API writes a moment that has not been."""
 
@@ -26,8 +28,8 @@ def moment(time: datetime) -> datetime | None:
 
 
 def pairs(entries: Mapping[str, Any]) -> list[str]:
-    """Return the entries of a map as ``key=value``."""
-    return [f"{key}={value}" for key, value in entries.items()]
+    """Return the entries of a map as ``key=value``, without the bridge's own."""
+    return [f"{key}={value}" for key, value in entries.items() if not key.startswith(OWN)]
 
 
 def words(text: str) -> list[str]:

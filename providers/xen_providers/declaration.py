@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from cim_provider import ClassDeclaration, InstanceName, Method, Property
 from xen_providers.expressions import Expression, Path, constant, identity, joined, parse_path, value
+from xen_providers.outcomes import ReturnValues
 
 Handler: TypeAlias = Callable[..., Awaitable[Any]]
 
@@ -23,10 +24,15 @@ class Mapped:
 
 @dataclass(frozen=True)
 class MappedMethod:
-    """An extrinsic method: its declaration, and the coroutine function that runs it (see methods.Call)."""
+    """An extrinsic method: its declaration, and the coroutine function that runs it.
+
+    The function gets a methods.Call and inputs.Inputs, and returns a MethodResult. How it fails is told by the return
+    values, if there are any; else by CIM errors.
+    """
 
     method: Method
     handler: Handler
+    failures: ReturnValues | None = None
 
 
 WHOLE = constant(None)

@@ -17,10 +17,10 @@ from xen_providers.state_changes import (
     INVALID_TRANSITION,
     JOB_CLASS,
     LEFT_TO_XEN,
-    MARK,
     REQUESTED,
 )
 from xen_providers.virtual_systems import COMPUTER_SYSTEM
+from xen_providers.work import JOB
 from xenapi_client import XenApiError
 
 RUNNING, COMPLETED, TERMINATED, EXCEPTION = 4, 7, 8, 10
@@ -89,7 +89,7 @@ SYSTEM_STATE_CHANGE_JOB = MappedClass(
     JOB_CLASS,
     "Xen_Job",
     source="task",
-    where=computed(lambda mark: mark == JOB_CLASS, f"other_config/{MARK}"),
+    where=computed(lambda mark: mark == JOB_CLASS, f"other_config/{JOB}"),
     properties={
         "InstanceID": key(string("uuid", xen_id)),
         "Name": string("name_label"),

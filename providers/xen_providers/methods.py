@@ -2,55 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-import structlog
-
-from cim_provider import CimError, Principal, Status
+from cim_provider import CimError, MethodResult, Principal, Status
 from xen_providers.access import XenPrincipal
-from xenapi_client import Connection, Inventory, Record, XenApiError, XenApiUnavailable
+from xen_providers.outcomes import JOB_STARTED, cim_error
+from xen_providers.replica import Replica
+from xen_providers.view import XenView
+from xen_providers.work import METHOD, Work, Workshop, mark_job
+from xenapi_client import Record, XenApiError, XenApiUnavailable
 
-log = structlog.get_logger(__name__)
-
-SETTLING = 5.0
-"""Seconds that a caller waits at most until the effect of a call shows in the replica."""
-
-
-class Replica:
-    """The inventory, and the service's own connection, which waits for effects to arrive in it."""
-
-    def __init__(self, connection: Connection, inventory: Inventory) -> None:
-        self._connection = connection
-        self._inventory = inventory
-
-    async def write(self, method: str, *parameters: object) -> None:
-        """Write what is the bridge's own affair, under the service's session."""
-        try:
-            await self._connection.call(method, *parameters)
-        except (XenApiError, XenApiUnavailable) as error:
-            raise cim_error(error) from None
-
-    async def settle(self, cls: str, ref: str) -> Record | None:
-        """Wait until the replica has all that happened to an object so far; return its record, None if it is gone."""
-        try:
-            await self._wait(cls, ref)
-        except (XenApiError, XenApiUnavailable) as error:
-            log.warning("effect_not_awaited", cls=cls, ref=ref, reason=str(error))
-        version = self._inventory.version
-        return None if version is None else version.get(cls, ref)
-
-    async def _wait(self, cls: str, ref: str) -> None:
-        try:
-            token = await self._connection.call("event.inject", cls, ref)
-        except XenApiError as error:
-            version = self._inventory.version
-            pools = [] if version is None else list(version.records("pool"))
-            if error.code != "HANDLE_INVALID" or not pools:
-                raise
-            token = await self._connection.call("event.inject", "pool", pools[0])
-        if not await self._inventory.wait_beyond(token, SETTLING):
-            log.warning("effect_not_seen", cls=cls, ref=ref, seconds=SETTLING)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,8 +23,13 @@ class Call:
 
     ref: str
     record: Record
+    method: str
+    """The name of the method; empty for a delete."""
     principal: Principal
+    view: XenView
+    """What is served as the call begins."""
     replica: Replica
+    workshop: Workshop
 
     async def xen(self, method: str, *parameters: object) -> Any:
         """Call the Xen-API under the caller's session; a refusal becomes the CIM error that says the same."""
@@ -73,17 +42,25 @@ class Call:
         except (XenApiError, XenApiUnavailable) as error:
             raise cim_error(error) from None
 
+    async def do(self, work: Callable[[Work], Awaitable[T]]) -> T:
+        """Do work of several steps now: all of it, or nothing."""
+        return await self.workshop.do(self.xen, work)
 
-def cim_error(error: XenApiError | XenApiUnavailable) -> CimError:
-    """Return the CIM error that says what the Xen-API said."""
-    code = error.code if isinstance(error, XenApiError) else ""
-    status = {
-        "HANDLE_INVALID": Status.NOT_FOUND,
-        "UUID_INVALID": Status.NOT_FOUND,
-        "RBAC_PERMISSION_DENIED": Status.ACCESS_DENIED,
-        "PERMISSION_DENIED": Status.ACCESS_DENIED,
-        "SESSION_AUTHENTICATION_FAILED": Status.ACCESS_DENIED,
-        "SESSION_INVALID": Status.ACCESS_DENIED,
-        "MESSAGE_METHOD_UNKNOWN": Status.NOT_SUPPORTED,
-    }.get(code, Status.FAILED)
-    return CimError(status, str(error))
+    async def begin(
+        self,
+        job_class: str,
+        work: Callable[[Work], Awaitable[None]],
+        details: Mapping[str, str] | None = None,
+        **outputs: Any,
+    ) -> MethodResult:
+        """Begin work of several steps as a job, and return the method's answer.
+
+        ``details`` go into the other_config of the job's task, ``outputs`` into the answer.
+        """
+        job = await self.workshop.begin(self.xen, job_class, self.method, work, details)
+        return MethodResult(JOB_STARTED, {"Job": job, **outputs})
+
+    async def follow(self, job_class: str, task: str, details: Mapping[str, str], **outputs: Any) -> MethodResult:
+        """Return the method's answer for work that a task of the Xen-API does: the task as a job."""
+        job = await mark_job(self.replica, task, job_class, {METHOD: self.method, **details})
+        return MethodResult(JOB_STARTED, {"Job": job, **outputs})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
@@ -23,9 +25,14 @@ from cim_provider import (
 from xen_providers import hosts, jobs, services, virtual_systems
 from xen_providers.declaration import MappedClass
 from xen_providers.indications import INDICATIONS, LifecycleIndication, Watchers
-from xen_providers.methods import Call, Replica
+from xen_providers.inputs import Inputs
+from xen_providers.methods import Call
+from xen_providers.outcomes import MethodError
+from xen_providers.removal import REMOVAL
+from xen_providers.replica import Replica
 from xen_providers.sampling import Sampler
 from xen_providers.view import Model, XenView
+from xen_providers.work import Workshop
 from xenapi_client import Change, Connection, Inventory, Version
 
 log = structlog.get_logger(__name__)
@@ -44,7 +51,8 @@ class XenProvider(Provider):
     """Serves the CIM classes of one Xen pool.
 
     ``endpoint``, ``user``, ``password`` and ``ca_file`` are those of the service itself, which only reads; a unix
-    socket needs no user. Writes and methods run under the session of whoever calls.
+    socket needs no user. Writes and methods run under the session of whoever calls. ``worker`` tells this bridge's
+    unfinished work from that of others on the same pool, over restarts; it is the name of the machine unless given.
     """
 
     def __init__(
@@ -56,6 +64,7 @@ class XenProvider(Provider):
         ca_file: Path | None = None,
         classes: Sequence[MappedClass] = CLASSES,
         indications: Sequence[LifecycleIndication] = INDICATIONS,
+        worker: str = "",
     ) -> None:
         self._endpoint = endpoint
         self._connection = Connection(endpoint, user, password, ca_file=ca_file)
@@ -63,9 +72,11 @@ class XenProvider(Provider):
         self._indications = indications
         self._watchers = Watchers(indications)
         self._model = Model(classes)
-        self._inventory = Inventory(self._connection, self._model.sources | {"pool"})
+        self._inventory = Inventory(self._connection, self._model.sources | {"pool", "task", *REMOVAL})
         self._inventory.listen(self._follow)
         self._replica = Replica(self._connection, self._inventory)
+        self._workshop = Workshop(self._replica, worker or socket.gethostname())
+        self._recovery: asyncio.Task[None] | None = None
         self._sampler = Sampler(self._connection)
         self._view: XenView | None = None
 
@@ -84,6 +95,10 @@ class XenProvider(Provider):
 
     async def stop(self) -> None:
         """Follow the pool no longer; the last view stays readable."""
+        await self._workshop.stop()
+        if self._recovery is not None:
+            self._recovery.cancel()
+            await asyncio.gather(self._recovery, return_exceptions=True)
         await self._inventory.stop()
         await self._sampler.stop()
         await self._connection.close()
@@ -108,7 +123,9 @@ class XenProvider(Provider):
 
     def _follow(self, before: Version | None, after: Version, changes: Sequence[Change]) -> None:
         if self._view is None or before is None or self._view.version.number != before.number:
-            if before is not None:
+            if before is None:
+                self._recovery = asyncio.create_task(self._workshop.recover(after))
+            else:
                 log.error("view_made_afresh", version=after.number)  # the last change could not be followed
             self._view = XenView.first(self._model, after, self._sampler.samples)
             return
@@ -124,9 +141,17 @@ class XenProvider(Provider):
         name = next((name for name in methods if name.lower() == method.lower()), None)
         if name is None:
             raise CimError(Status.METHOD_NOT_AVAILABLE, f"{target.class_name} has no method {method}.")
-        spelling = {parameter.lower(): parameter for parameter in methods[name].method.parameters}
+        mapped = methods[name]
+        spelling = {parameter.lower(): parameter for parameter in mapped.method.parameters}
         known = {spelling.get(parameter.lower(), parameter): value for parameter, value in inputs.items()}
-        result: MethodResult = await methods[name].handler(self._call(context, target), known)
+        call = self._call(context, target, name)
+        try:
+            result: MethodResult = await mapped.handler(call, Inputs(known, call.view))
+        except MethodError as error:
+            if mapped.failures is None:
+                raise
+            log.info("method_failed", method=name, target=str(target), reason=error.description)
+            return MethodResult(mapped.failures[error.failure])
         return result
 
     async def delete_instance(self, context: Context, name: InstanceName) -> None:
@@ -134,7 +159,7 @@ class XenProvider(Provider):
         delete = self._mapped(name).delete
         if delete is None:
             raise CimError(Status.NOT_SUPPORTED, f"Instances of {name.class_name} cannot be deleted.")
-        await delete(self._call(context, name))
+        await delete(self._call(context, name, ""))
 
     def _mapped(self, name: InstanceName) -> MappedClass:
         mapped = self._classes.get(name.class_name.lower())
@@ -142,12 +167,13 @@ class XenProvider(Provider):
             raise CimError(Status.NOT_FOUND, f"{name.class_name} is not served here.")
         return mapped
 
-    def _call(self, context: Context, name: InstanceName) -> Call:
-        found = self.view().record(name)
+    def _call(self, context: Context, name: InstanceName, method: str) -> Call:
+        view = self.view()
+        found = view.record(name)
         if found is None:
             raise CimError(Status.NOT_FOUND, f"There is no {name}.")
         ref, record = found
-        return Call(ref, record, context.principal, self._replica)
+        return Call(ref, record, method, context.principal, view, self._replica, self._workshop)
 
     def watch(self, classes: Collection[str], sink: Callable[[Indication], None]) -> Callable[[], None]:
         """Call ``sink`` for each indication of exactly these classes, in order; the result ends that."""

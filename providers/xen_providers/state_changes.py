@@ -9,20 +9,19 @@ from typing import Any
 
 import structlog
 
-from cim_provider import CimError, InstanceName, Method, MethodResult, Parameter, Status, Value
-from xen_providers.conversions import xen_id
+from cim_provider import CimError, Method, MethodResult, Parameter, Status, Value
+from xen_providers.conversions import OWN
+from xen_providers.inputs import Inputs
 from xen_providers.methods import Call
 
 log = structlog.get_logger(__name__)
 
-JOB_STARTED, INVALID_PARAMETER, INVALID_TRANSITION = 4096, 5, 4097
+INVALID_PARAMETER, INVALID_TRANSITION = 5, 4097
 JOB_CLASS = "Xen_SystemStateChangeJob"
 
-MARK = "xen-cim:job"
-"""The key of task.other_config that makes a task a CIM job; its value is the job's class."""
-AFFECTED_VM, AFFECTED_HOST = "xen-cim:affected_vm", "xen-cim:affected_host"
+AFFECTED_VM, AFFECTED_HOST = f"{OWN}affected_vm", f"{OWN}affected_host"
 """The keys under which a job's task names the object that it is about (a reference)."""
-REQUESTED = "xen-cim:requested_state"
+REQUESTED = f"{OWN}requested_state"
 """The key under which a job's task keeps the state that was asked for."""
 
 REQUEST_STATE_CHANGE = Method(
@@ -127,21 +126,21 @@ def requested_state(value: Value) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 16 else None
 
 
-async def request_vm_state(call: Call, inputs: Mapping[str, Value]) -> MethodResult:
+async def request_vm_state(call: Call, inputs: Inputs) -> MethodResult:
     """Begin a change of a VM's state; see _request."""
     return await _request(
         call, inputs, "VM", AFFECTED_VM, partial(vm_transition, power_state=call.record["power_state"])
     )
 
 
-async def request_host_state(call: Call, inputs: Mapping[str, Value]) -> MethodResult:
+async def request_host_state(call: Call, inputs: Inputs) -> MethodResult:
     """Begin to let VMs start on a host (2), or no longer (3); see _request."""
     return await _request(call, inputs, "host", AFFECTED_HOST, HOST_TRANSITIONS.get)
 
 
 async def _request(
     call: Call,
-    inputs: Mapping[str, Value],
+    inputs: Inputs,
     cls: str,
     affected: str,
     choose: Callable[[int], Transition | None],
@@ -160,13 +159,7 @@ async def _request(
         task = await call.xen(f"Async.{cls}.{chosen.message}", call.ref, *chosen.parameters)
     if task is None:
         return MethodResult(INVALID_TRANSITION)
-    # The mark is the bridge's own affair: the caller's role need not permit it.
-    await call.replica.write(
-        "task.set_other_config", task, {MARK: JOB_CLASS, affected: call.ref, REQUESTED: str(state)}
-    )
-    record = await call.replica.settle("task", task)
-    uuid = record["uuid"] if record else await call.xen("task.get_uuid", task)
-    return MethodResult(JOB_STARTED, {"Job": InstanceName(JOB_CLASS, (("InstanceID", xen_id(uuid)),))})
+    return await call.follow(JOB_CLASS, task, {affected: call.ref, REQUESTED: str(state)})
 
 
 async def _refused(call: Call, state: int) -> str | None:

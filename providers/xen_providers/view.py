@@ -180,6 +180,18 @@ class XenView:
         record = self.version.get(slot.compiled.mapped.source, slot.ref)
         return None if record is None else (slot.ref, record)
 
+    def find(self, cls: str, uuid: str) -> tuple[str, Record] | None:
+        """Return the object of a Xen-API class with this uuid: its reference and record."""
+        for ref in self._index(IndexKey(cls, "uuid")).find(uuid):
+            record = self.version.get(cls, ref)
+            if record is not None:
+                return ref, record
+        return None
+
+    def has(self, mapped: MappedClass, ref: str) -> bool:
+        """Say whether a class has an instance of an object."""
+        return bool(self._slots(mapped.name.lower(), ref))
+
     def references(self, association: str, name: InstanceName, role: str | None = None) -> Sequence[Instance]:
         """Return the instances of an association class with ``name`` at an end; see cim_provider.View."""
         compiled = self._model.classes.get(association.lower())

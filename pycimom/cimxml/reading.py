@@ -77,7 +77,11 @@ class Reader:
         status: Status = Status.INVALID_PARAMETER,
         depth: int = 0,
     ) -> Value:
-        """Read a value as the declaration says, or raise ``status``."""
+        """Read a value as the declaration says, or raise ``status``.
+
+        Methods' parameters are read as clients in use write them: a single value is an array too, and a reference may
+        be text, or an embedded instance with the keys; what such text means is the provider's to say.
+        """
         if element is None:
             return None
 
@@ -87,6 +91,8 @@ class Reader:
         if not declared.array:
             return one(element)
         if element.tag not in ("VALUE.ARRAY", "VALUE.REFARRAY"):
+            if isinstance(declared, CimParameter):
+                return [one(element)]
             raise CimError(status, f"{what} is an array, not {element.tag}.")
         return [None if each.tag == "VALUE.NULL" else one(each) for each in element]
 
@@ -156,6 +162,9 @@ class Reader:
                 return self.reference(element[0], what)
             if element.tag in ("INSTANCENAME", "CLASSNAME"):
                 return self.reference(element, what)
+            if element.tag == "VALUE" and isinstance(declared, CimParameter):
+                text = text_of(element)
+                return self._embedded(text, declared, what, status, depth) if text.lstrip().startswith("<") else text
             raise CimError(status, f"{what} is a reference, not {element.tag}.")
         if element.tag != "VALUE":
             raise CimError(status, f"{what} has the type {declared.type}{'[]' * declared.array}, not {element.tag}.")

@@ -143,6 +143,15 @@ def test_a_method_of_a_class(server, client):
     assert server.provider.calls[-1][1].keys == ()
 
 
+def test_parameters_as_clients_in_use_write_them(client, server, first):
+    client.InvokeMethod("Reset", first, Words="one", Which='T_Setting.InstanceID="setting 1"')
+    inputs = server.provider.calls[-1][3]
+    assert inputs == {"Words": ["one"], "Which": 'T_Setting.InstanceID="setting 1"'}
+    client.InvokeMethod("Reset", first, Which=pywbem.CIMInstance("T_Setting", {"InstanceID": "setting 2"}))
+    embedded = server.provider.calls[-1][3]["Which"]
+    assert (embedded.class_name, embedded.get("InstanceID")) == ("T_Setting", "setting 2")
+
+
 @pytest.mark.parametrize(
     ("method", "parameters", "status", "said"),
     [
@@ -151,8 +160,9 @@ def test_a_method_of_a_class(server, client):
         ("Reset", {"Job": "x"}, pywbem.CIM_ERR_INVALID_PARAMETER, "Job"),
         ("Reset", {"Kind": "many"}, pywbem.CIM_ERR_INVALID_PARAMETER, "Kind"),
         ("Reset", {"Kind": pywbem.Uint32(70000)}, pywbem.CIM_ERR_INVALID_PARAMETER, "Kind"),
-        ("Reset", {"Words": "no array"}, pywbem.CIM_ERR_INVALID_PARAMETER, "Words"),
-        ("Reset", {"Which": "no reference"}, pywbem.CIM_ERR_INVALID_PARAMETER, "Which"),
+        ("Reset", {"Words": pywbem.CIMInstanceName("T_Setting", {})}, pywbem.CIM_ERR_INVALID_PARAMETER, "Words"),
+        ("Reset", {"Kind": [pywbem.Uint16(1)]}, pywbem.CIM_ERR_INVALID_PARAMETER, "Kind"),
+        ("Reset", {"Which": [pywbem.CIMInstanceName("T_Setting", {})]}, pywbem.CIM_ERR_INVALID_PARAMETER, "Which"),
         ("Reset", {"Embedded": "<INSTANCE"}, pywbem.CIM_ERR_INVALID_PARAMETER, "Embedded"),
         ("Reset", {"Kind": pywbem.Uint16(99)}, pywbem.CIM_ERR_ACCESS_DENIED, "Not this kind."),
         ("Fail", {}, pywbem.CIM_ERR_FAILED, "log"),

@@ -1,0 +1,238 @@
+"""Work of methods that is more than one call of the Xen-API: all of it is done, or nothing of it is left.
+
+What such work makes is marked in its ``other_config`` until all is done. If it fails or is cancelled, what it made is
+removed again; if the bridge is killed meanwhile, it does that when it starts again, by the marks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+import structlog
+
+from cim_provider import CimError, InstanceName
+from xen_providers.conversions import OWN, xen_id
+from xen_providers.outcomes import Failure, MethodError
+from xen_providers.removal import REMOVAL, remove
+from xen_providers.replica import Replica, Xen
+from xenapi_client import Record, Version, XenApiError
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+JOB = f"{OWN}job"
+"""The key of task.other_config that makes a task a CIM job; its value is the job's class."""
+METHOD = f"{OWN}method"
+"""The key under which a job's task names the method that began it."""
+WORKER = f"{OWN}worker"
+"""The key under which the task of work that the bridge does itself names the bridge."""
+RESULT = f"{OWN}result:"
+"""Before the names of keys under which a job's task keeps properties of its class."""
+UNFINISHED = f"{OWN}unfinished"
+"""The key of other_config that marks what unfinished work has made; see _mark."""
+
+_REFERENCE = re.compile(r"OpaqueRef:[^<>\s]+")
+PROGRESS_STEP = 0.01
+"""Smaller steps of progress are not told."""
+
+
+class Work:
+    """Work under way, for one caller."""
+
+    def __init__(self, xen: Xen, replica: Replica, worker: str, task: str | None = None) -> None:
+        """``xen`` calls for the caller; ``worker`` names the bridge; ``task`` tells of the work, if one does."""
+        self.xen = xen
+        self.task = task
+        self._replica = replica
+        self.results: dict[str, str] = {}
+        """Properties of the job's class that the work has filled."""
+        self._worker = worker
+        self._made: list[tuple[str, str]] = []
+        self._told = 0.0
+
+    async def make(self, message: str, *parameters: object) -> str:
+        """Call a message that makes an object, such as ``VDI.create``; return its reference."""
+        return await self._keep(message.partition(".")[0], await self.xen(message, *parameters))
+
+    async def make_slowly(self, message: str, *parameters: object, until: float = 1.0) -> str:
+        """Do the same for a message that takes its time; ``until`` is the progress of the whole work at its end."""
+        result = await self.slowly(message, *parameters, until=until)
+        found = _REFERENCE.search(result)
+        if found is None:
+            raise MethodError(Failure.FAILED, f"{message} ended without a result.")
+        return await self._keep(message.partition(".")[0], found[0])
+
+    async def slowly(self, message: str, *parameters: object, until: float = 1.0) -> str:
+        """Call a message that takes its time as a task of its own, whose end ends it; return its result as text."""
+        begun = self._told
+        task = str(await self.xen(f"Async.{message}", *parameters))
+        try:
+            async for record in self._replica.follow("task", task):
+                await self.progress(begun + (until - begun) * float(record["progress"]))
+                if record["status"] not in ("pending", "cancelling"):
+                    return _outcome(record)
+            raise MethodError(Failure.FAILED, f"The task of {message} is gone.")
+        except asyncio.CancelledError:
+            await self._quietly("task.cancel", task)
+            raise
+        finally:
+            await self._quietly("task.destroy", task)
+
+    async def progress(self, fraction: float) -> None:
+        """Tell how much is done, from 0 to 1."""
+        if self.task is not None and fraction >= self._told + PROGRESS_STEP:
+            self._told = min(fraction, 1.0)
+            await self.xen("task.set_progress", self.task, self._told)
+
+    async def finish(self) -> None:
+        """Remove the marks: everything is done."""
+        for cls, ref in self._made:
+            await self._replica.xen(f"{cls}.remove_from_other_config", ref, UNFINISHED)
+
+    async def undo(self) -> None:
+        """Remove what was made, the last first."""
+        while self._made:
+            cls, ref = self._made.pop()
+            try:
+                await remove(self.xen, cls, ref)
+            except CimError as error:
+                log.warning("not_removed", cls=cls, ref=ref, reason=error.description)
+
+    async def _keep(self, cls: str, ref: str) -> str:
+        self._made.append((cls, ref))
+        await self._replica.xen(f"{cls}.add_to_other_config", ref, UNFINISHED, _mark(self._worker, ref))
+        return ref
+
+    async def _quietly(self, message: str, ref: str) -> None:
+        try:
+            await self.xen(message, ref)
+        except CimError as error:
+            log.debug("call_failed", message=message, ref=ref, reason=error.description)
+
+
+def _mark(worker: str, ref: str) -> str:
+    """Return the mark of an object: the bridge that does the work, and the object, for a copy copies the mark too."""
+    return f"{worker} {ref}"
+
+
+def _outcome(task: Record) -> str:
+    """Return the result of a task that has ended, or raise the error that it ended with."""
+    if task["status"] == "success":
+        return str(task["result"])
+    code, *parameters = task["error_info"] or ["TASK_CANCELLED"]
+    raise MethodError(Failure.FAILED, str(XenApiError(code, parameters)), code, tuple(parameters))
+
+
+class Workshop:
+    """Where the bridge does the work of methods: at once, or as jobs."""
+
+    def __init__(self, replica: Replica, worker: str) -> None:
+        """``worker`` tells this bridge's work from that of others on the same pool, over restarts."""
+        self._replica = replica
+        self._worker = worker
+        self._jobs: dict[str, asyncio.Task[None]] = {}
+
+    async def do(self, xen: Xen, work: Callable[[Work], Awaitable[T]]) -> T:
+        """Do some work and return what it returns. A caller that goes away does not stop it half-way."""
+        return await asyncio.shield(asyncio.create_task(self._do(Work(xen, self._replica, self._worker), work)))
+
+    async def _do(self, under_way: Work, work: Callable[[Work], Awaitable[T]]) -> T:
+        try:
+            result = await work(under_way)
+            await under_way.finish()
+        except BaseException:
+            await asyncio.shield(under_way.undo())
+            raise
+        return result
+
+    async def begin(
+        self,
+        xen: Xen,
+        job_class: str,
+        method: str,
+        work: Callable[[Work], Awaitable[None]],
+        details: Mapping[str, str] | None = None,
+    ) -> InstanceName:
+        """Begin some work as a job and return the job's name. ``details`` go into its task's other_config."""
+        task = str(await xen("task.create", job_class, method))
+        name = await mark_job(self._replica, task, job_class, {**(details or {}), METHOD: method, WORKER: self._worker})
+        under_way = Work(xen, self._replica, self._worker, task)
+        running = asyncio.create_task(self._run(under_way, work), name=f"job {task}")
+        self._jobs[task] = running
+        running.add_done_callback(lambda _: self._jobs.pop(task, None))
+        return name
+
+    def cancel(self, task: str) -> None:
+        """Cancel the work that a task tells of, if it is done here."""
+        running = self._jobs.get(task)
+        if running is not None:
+            running.cancel()
+
+    async def stop(self) -> None:
+        """Cancel everything, and wait until it is undone."""
+        jobs = list(self._jobs.values())
+        for each in jobs:
+            each.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+
+    async def recover(self, version: Version) -> None:
+        """Remove what unfinished work of an earlier run has made, and end its jobs."""
+        for cls in REMOVAL:
+            for ref, record in version.records(cls).items():
+                if record.get("other_config", {}).get(UNFINISHED) == _mark(self._worker, ref):
+                    await self._recover(cls, ref)
+        for ref, record in version.records("task").items():
+            mine = record["other_config"].get(WORKER) == self._worker
+            if mine and record["status"] in ("pending", "cancelling"):
+                await self._end(
+                    ref, "failure", ["INTERNAL_ERROR", "The CIM server was stopped before the job had ended."]
+                )
+
+    async def _recover(self, cls: str, ref: str) -> None:
+        try:
+            await remove(self._replica.xen, cls, ref)
+            log.info("leftover_removed", cls=cls, ref=ref)
+        except CimError as error:
+            log.warning("leftover_not_removed", cls=cls, ref=ref, reason=error.description)
+
+    async def _run(self, under_way: Work, work: Callable[[Work], Awaitable[None]]) -> None:
+        task = under_way.task or ""
+        try:
+            await self._do(under_way, work)
+            for name, value in under_way.results.items():
+                await self._replica.xen("task.add_to_other_config", task, f"{RESULT}{name}", value)
+            await self._end(task, "success")
+        except asyncio.CancelledError:
+            await self._end(task, "cancelled", ["TASK_CANCELLED", task])
+        except CimError as error:
+            code, parameters = (
+                (error.code, error.parameters) if isinstance(error, MethodError) else (error.status.name, ())
+            )
+            log.info("job_failed", task=task, reason=error.description)
+            await self._end(task, "failure", [code, *(parameters or (error.description,))])
+        except Exception as error:
+            log.exception("job_failed", task=task)
+            await self._end(task, "failure", ["INTERNAL_ERROR", type(error).__name__])
+
+    async def _end(self, task: str, status: str, error_info: list[str] | None = None) -> None:
+        try:
+            if error_info is not None:
+                await self._replica.xen("task.set_error_info", task, error_info)
+            await self._replica.xen("task.set_status", task, status)
+        except CimError as error:
+            log.warning("job_not_ended", task=task, reason=error.description)
+
+
+async def mark_job(replica: Replica, task: str, job_class: str, details: Mapping[str, str]) -> InstanceName:
+    """Make a task a job, and return its name once it can be read.
+
+    The mark is the bridge's own affair: the caller's role need not permit it.
+    """
+    await replica.xen("task.set_other_config", task, {JOB: job_class, **details})
+    record = await replica.settle("task", task)
+    uuid = record["uuid"] if record else await replica.xen("task.get_uuid", task)
+    return InstanceName(job_class, (("InstanceID", xen_id(uuid)),))
