@@ -14,7 +14,7 @@ from pycimom.cimxml import responses
 from pycimom.cimxml.reading import Reader
 from pycimom.cimxml.requests import BadMessageError, Call, Element, Target
 from pycimom.cimxml.writing import WrongValueError
-from pycimom.intrinsic import INTRINSIC, Created, Services
+from pycimom.intrinsic import INTRINSIC, Created, Services, existing
 from pycimom.repository import CimClass, CimMethod
 
 log = structlog.get_logger(__name__)
@@ -102,6 +102,8 @@ class Cimom:
             raise CimError(status, error.description) from None
         method = declared.find_method(call.name)
         if method is None:
+            if name.keys:
+                await existing(self._services, context, name)  # of several errors, DSP0200 wants the first in its list
             raise CimError(Status.METHOD_NOT_FOUND, f"{declared.name} has no method {call.name}.")
         inputs = _inputs(call, declared, method, reader)
         result = await self._services.broker.invoke_method(context, name, method.name, inputs)
@@ -110,6 +112,7 @@ class Cimom:
 
 
 def _inputs(call: Call, declared: CimClass, method: CimMethod, reader: Reader) -> dict[str, Value]:
+    """Return the values of the parameters that have one, in the order of their declarations."""
     inputs: dict[str, Value] = {}
     for name, element in call.parameters.items():
         parameter = method.find_parameter(name)
@@ -120,7 +123,7 @@ def _inputs(call: Call, declared: CimClass, method: CimMethod, reader: Reader) -
         value = reader.value(element, parameter, f"The parameter {parameter.name}")
         if value is not None:
             inputs[parameter.name] = value
-    return inputs
+    return {name: inputs[name] for name in method.parameters if name in inputs}
 
 
 def _class_names(call: Call) -> Iterator[str]:

@@ -375,7 +375,7 @@ async def _get_instance(
     include_class_origin: bool,
     property_list: list[str] | None,
 ) -> Content:
-    instance = await _existing(services, context, instance_name)
+    instance = await existing(services, context, instance_name)
     detail = _detail(property_list, include_class_origin)
     found = Found(context.namespace, [instance])
     return responses.return_value(await services.fragments.encode(Shape.INSTANCE, found, detail))
@@ -387,7 +387,7 @@ async def _get_property(
     declared = services.broker.repository.get(context.namespace, instance_name.class_name).find_property(property_name)
     if declared is None:
         raise CimError(Status.NO_SUCH_PROPERTY, f"{instance_name.class_name} has no property {property_name}.")
-    value = (await _existing(services, context, instance_name)).get(declared.name)
+    value = (await existing(services, context, instance_name)).get(declared.name)
     if value is None:
         return []
     return responses.return_value([services.writer.value(declared, value, context.namespace).encode()])
@@ -464,7 +464,8 @@ async def _close_enumeration(services: Services, context: Context, enumeration_c
     return []
 
 
-async def _existing(services: Services, context: Context, name: InstanceName) -> Instance:
+async def existing(services: Services, context: Context, name: InstanceName) -> Instance:
+    """Return an instance; NOT_FOUND if there is none of that name."""
     instance = await services.broker.look(lambda reading: reading.instance(context.namespace, name))
     if instance is None:
         raise CimError(Status.NOT_FOUND, f"There is no instance {name}.")

@@ -125,7 +125,7 @@ class Writer:
             raise WrongValueError("", declared.name, value) from error
 
     def method_result(self, method: CimMethod, value: Value, outputs: dict[str, Value], namespace: str) -> str:
-        """Return RETURNVALUE and the PARAMVALUE elements of a METHODRESPONSE."""
+        """Return RETURNVALUE and the PARAMVALUE elements of a METHODRESPONSE, in the order of their declarations."""
         parts = []
         if value is not None:
             try:
@@ -133,10 +133,16 @@ class Writer:
             except _WRONG as error:
                 raise WrongValueError("", method.name, value) from error
             parts.append(f'<RETURNVALUE PARAMTYPE="{method.returns}">{text}</RETURNVALUE>')
+        given = {}
         for name, output in outputs.items():
-            declared = method.find_parameter(name)
-            if declared is None:
+            known = method.find_parameter(name)
+            if known is None or not known.is_output:
                 raise WrongValueError("", f"{method.name}.{name}", output)
+            given[known.name] = output
+        for declared in method.parameters.values():
+            if declared.name not in given:
+                continue
+            output = given[declared.name]
             text = "" if output is None else self.value(declared, output, namespace)
             embedded = _embedded_attribute(declared.embedded)
             parts.append(

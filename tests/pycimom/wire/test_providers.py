@@ -152,6 +152,7 @@ def test_a_value_of_a_wrong_type_is_blamed_on_its_provider(limited, tools, wrong
         MethodResult(0, {"Echo": 4}),
         MethodResult(0, {"Job": "x"}),
         MethodResult(0, {"No": 1}),
+        MethodResult(0, {"Kind": 1}),
         None,
     ],
 )

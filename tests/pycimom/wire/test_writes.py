@@ -6,6 +6,8 @@ import pytest
 import pywbem
 import structlog.testing
 
+from cim_provider import MethodResult
+
 
 @pytest.fixture
 def first(client):
@@ -138,6 +140,19 @@ def test_a_method_gets_what_its_class_declares(server, client, first, audited):
     assert [(each["operation"], each["outcome"]) for each in audited()] == [("reset", "ok")]
 
 
+def test_parameters_of_methods_come_in_declared_order(server, client, first, tools):
+    called = []
+
+    def invoke(context, target, method, inputs):
+        called.append(list(inputs))
+        return MethodResult(0, {"echo": "e", "Job": tools.setting(1).name})
+
+    server.provider.invoke_method = invoke
+    _, outputs = client.InvokeMethod("Reset", first, [("words", ["a"]), ("KIND", pywbem.Uint16(1))])
+    assert called == [["Kind", "Words"]]
+    assert list(outputs) == ["Job", "Echo"]
+
+
 def test_a_method_of_a_class(server, client):
     assert client.InvokeMethod("Reset", "T_System")[0] == 4096
     assert server.provider.calls[-1][1].keys == ()
@@ -181,6 +196,7 @@ def test_methods_without_a_target(client):
         (pywbem.CIMInstanceName("T_System", {"Name": "x", "Number": pywbem.Uint16(1)}), pywbem.CIM_ERR_NOT_FOUND),
         ("Nothing", pywbem.CIM_ERR_NOT_FOUND),
     ):
-        with pytest.raises(pywbem.CIMError) as caught:
-            client.InvokeMethod("Reset", target)
-        assert caught.value.status_code == status
+        for method in ("Reset", "Nothing"):
+            with pytest.raises(pywbem.CIMError) as caught:
+                client.InvokeMethod(method, target)
+            assert caught.value.status_code == status
