@@ -67,6 +67,8 @@ class Settings:
     longest_enumeration_timeout: int = 600
     enumerations_of_user: int = 100
     """How many of the open enumerations may be one user's."""
+    enumeration_batch: int = 10_000
+    """How many objects an Open or a Pull gives at most, whatever MaxObjectCount says."""
     provider_limit: float = 60.0
     """How long a provider may take for one call."""
     nesting: int = DEPTH
@@ -93,6 +95,7 @@ class CimServer:
                 settings.enumerations_of_user,
                 settings.enumeration_timeout,
                 settings.longest_enumeration_timeout,
+                settings.enumeration_batch,
             ),
         )
         schema = SchemaOperations(settings.repository, settings.host)

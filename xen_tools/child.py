@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +19,10 @@ STOP_LIMIT = 15.0
 LAST_LINES = 8
 """How much of the log of a dead daemon is shown."""
 KEPT_ERROR = 16 * 1024
+LOG_SIZE = 16 * 1024 * 1024
+"""Bytes after which a log is begun anew; the one before is kept beside it."""
+LOG_CHECKED = 5.0
+"""Seconds between two looks at the size."""
 
 
 class Child:
@@ -28,6 +34,7 @@ class Child:
         self.doors: Mapping[str, str] = {}
         """URL by the door's name."""
         self._process: asyncio.subprocess.Process | None = None
+        self._bounding: asyncio.Task[None] | None = None
 
     @property
     def pid(self) -> int | None:
@@ -37,8 +44,8 @@ class Child:
     async def start(self, arguments: Sequence[str]) -> None:
         """Start the daemon and wait until its doors are open; CommandError says what it said if it ends instead."""
         if self.log.exists():
-            self.log.replace(self.log.with_suffix(".log.1"))
-        with self.log.open("wb") as log:
+            self.log.replace(self._last_log)
+        with self.log.open("ab") as log:  # what is appended lands right after the log was cut as well
             self.log.chmod(0o600)
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -51,6 +58,7 @@ class Child:
                 stderr=log,
                 start_new_session=True,  # a Ctrl-C of the terminal is for the parent, which stops them in order
             )
+        self._bounding = asyncio.create_task(self._bound_log())
         output = self._process.stdout
         line = await output.readline() if output else b""
         try:
@@ -67,6 +75,8 @@ class Child:
 
     async def stop(self) -> None:
         """Ask the daemon to stop, and kill it if it does not."""
+        if self._bounding is not None:
+            self._bounding.cancel()
         if self._process is None or self._process.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -76,6 +86,24 @@ class Child:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+
+    @property
+    def _last_log(self) -> Path:
+        return self.log.with_suffix(".log.1")
+
+    async def _bound_log(self) -> None:
+        while True:
+            await asyncio.sleep(LOG_CHECKED)
+            await asyncio.to_thread(self._cut_log)
+
+    def _cut_log(self) -> None:
+        """Begin the log anew if it has grown too long. The daemon keeps its file: it is copied, then emptied."""
+        with contextlib.suppress(OSError):
+            if self.log.stat().st_size <= LOG_SIZE:
+                return
+            with contextlib.suppress(OSError):  # a full disk needs the space more than the copy
+                shutil.copy2(self.log, self._last_log)
+            os.truncate(self.log, 0)
 
     def _tail(self) -> list[str]:
         text = self.log.read_bytes()[-KEPT_ERROR:].decode(errors="replace")

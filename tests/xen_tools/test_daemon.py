@@ -199,3 +199,29 @@ async def test_the_log_of_the_last_start_is_kept(modules, tmp_path):
             await Child("bad", log).start([])
     assert Path(f"{log}.1").read_text() == "first"
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_log_that_grows_is_begun_anew(modules, tmp_path, monkeypatch):
+    monkeypatch.setattr("xen_tools.child.LOG_SIZE", 1000)
+    monkeypatch.setattr("xen_tools.child.LOG_CHECKED", 0.01)
+    modules(
+        wordy="""
+        import select, sys
+        print('{"ready": true, "doors": {}}', flush=True)
+        number = 0
+        while not select.select([sys.stdin], [], [], 0.0005)[0]:
+            number += 1
+            print("line", number, "." * 50, file=sys.stderr, flush=True)
+        """
+    )
+    log = tmp_path / "wordy.log"
+    child = Child("wordy", log)
+    await child.start([])
+    last = Path(f"{log}.1")
+    async with asyncio.timeout(60):
+        while not last.exists() or "line 1 " in last.read_text():  # until it was cut twice
+            await asyncio.sleep(0.01)
+    await child.stop()
+    assert b"\0" not in log.read_bytes() + last.read_bytes()
+    assert last.stat().st_mode & 0o777 == 0o600
+    assert len(log.read_bytes()) < 1_000_000

@@ -37,6 +37,11 @@ class CimLimits(DoorLimits):
     enumerations_of_user: int = setting(
         number(1, 100_000), "how many of them may be one user's", _default(Settings, "enumerations_of_user")
     )
+    enumeration_batch: int = setting(
+        number(1, 1_000_000),
+        "objects that one operation of them gives at most, whatever MaxObjectCount says",
+        _default(Settings, "enumeration_batch"),
+    )
     enumeration_timeout: int = setting(
         number(1, 86400, "seconds"),
         "how long one survives between two pulls, if the client does not say",

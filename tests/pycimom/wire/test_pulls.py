@@ -117,6 +117,15 @@ def test_sessions_are_limited(start, tools):
     assert client.OpenEnumerateInstances("T_System").context
 
 
+def test_a_batch_is_limited(start, tools):
+    server = start(enumeration_batch=2)
+    server.provider.put(*(tools.system(number) for number in range(5)))
+    client = server.connect(use_pull_operations=True)
+    begun = client.OpenEnumerateInstances("T_System", MaxObjectCount=1000)
+    assert (len(begun.instances), begun.eos) == (2, False)
+    assert len(list(client.IterEnumerateInstances("T_System", MaxObjectCount=1000))) == 5
+
+
 async def test_sessions_expire(schema, tools):
     fragments = Fragments(Writer(schema), "host", 1 << 20)
     sessions = Enumerations(fragments, EnumerationLimits(timeout=0, longest_timeout=10))
