@@ -203,6 +203,11 @@ uint32 = _typed("uint32")
 uint64 = _typed("uint64")
 
 
+def embedded(class_name: str, expression: Expression) -> Mapped:
+    """Declare a property that holds an instance of a class."""
+    return Mapped(Property("string", embedded=class_name), expression)
+
+
 def key(mapped: Mapped) -> Mapped:
     """Make a property a key."""
     return replace(mapped, property=replace(mapped.property, key=True))

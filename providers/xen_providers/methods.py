@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from cim_provider import CimError, MethodResult, Principal, Status
+from cim_provider import CimError, InstanceName, MethodResult, Principal, Status
 from xen_providers.access import XenPrincipal
 from xen_providers.outcomes import JOB_STARTED, cim_error
 from xen_providers.replica import Replica
 from xen_providers.view import XenView
-from xen_providers.work import METHOD, Work, Workshop, mark_job
+from xen_providers.work import METHOD, TARGET, Work, Workshop, mark_job
 from xenapi_client import Record, XenApiError, XenApiUnavailable
 
 T = TypeVar("T")
@@ -23,6 +23,7 @@ class Call:
 
     ref: str
     record: Record
+    target: InstanceName
     method: str
     """The name of the method; empty for a delete."""
     principal: Principal
@@ -57,10 +58,14 @@ class Call:
 
         ``details`` go into the other_config of the job's task, ``outputs`` into the answer.
         """
-        job = await self.workshop.begin(self.xen, job_class, self.method, work, details)
+        job = await self.workshop.begin(self.xen, job_class, self.method, work, {**self._origin(), **(details or {})})
         return MethodResult(JOB_STARTED, {"Job": job, **outputs})
 
     async def follow(self, job_class: str, task: str, details: Mapping[str, str], **outputs: Any) -> MethodResult:
         """Return the method's answer for work that a task of the Xen-API does: the task as a job."""
-        job = await mark_job(self.replica, task, job_class, {METHOD: self.method, **details})
+        job = await mark_job(self.replica, task, job_class, {**self._origin(), **details})
         return MethodResult(JOB_STARTED, {"Job": job, **outputs})
+
+    def _origin(self) -> Mapping[str, str]:
+        """Return what a job's task keeps of the method that began it."""
+        return {METHOD: self.method, TARGET: str(self.target)}

@@ -173,7 +173,7 @@ class XenProvider(Provider):
         if found is None:
             raise CimError(Status.NOT_FOUND, f"There is no {name}.")
         ref, record = found
-        return Call(ref, record, method, context.principal, view, self._replica, self._workshop)
+        return Call(ref, record, name, method, context.principal, view, self._replica, self._workshop)
 
     def watch(self, classes: Collection[str], sink: Callable[[Indication], None]) -> Callable[[], None]:
         """Call ``sink`` for each indication of exactly these classes, in order; the result ends that."""

@@ -26,8 +26,8 @@ T = TypeVar("T")
 
 JOB = f"{OWN}job"
 """The key of task.other_config that makes a task a CIM job; its value is the job's class."""
-METHOD = f"{OWN}method"
-"""The key under which a job's task names the method that began it."""
+METHOD, TARGET = f"{OWN}method", f"{OWN}target"
+"""The keys under which a job's task names the method that began it, and the path of what it was called on."""
 WORKER = f"{OWN}worker"
 """The key under which the task of work that the bridge does itself names the bridge."""
 RESULT = f"{OWN}result:"
@@ -48,8 +48,6 @@ class Work:
         self.xen = xen
         self.task = task
         self._replica = replica
-        self.results: dict[str, str] = {}
-        """Properties of the job's class that the work has filled."""
         self._worker = worker
         self._made: list[tuple[str, str]] = []
         self._told = 0.0
@@ -87,6 +85,11 @@ class Work:
         if self.task is not None and fraction >= self._told + PROGRESS_STEP:
             self._told = min(fraction, 1.0)
             await self.xen("task.set_progress", self.task, self._told)
+
+    async def tell(self, key: str, value: str) -> None:
+        """Put something into the other_config of the job's task, if there is one, such as ``RESULT`` and a property."""
+        if self.task is not None:
+            await self._replica.xen("task.add_to_other_config", self.task, key, value)
 
     async def finish(self) -> None:
         """Remove the marks: everything is done."""
@@ -135,6 +138,8 @@ class Workshop:
         self._replica = replica
         self._worker = worker
         self._jobs: dict[str, asyncio.Task[None]] = {}
+        """By the task that tells of it: the work that can still be cancelled."""
+        self._running: set[asyncio.Task[None]] = set()
 
     async def do(self, xen: Xen, work: Callable[[Work], Awaitable[T]]) -> T:
         """Do some work and return what it returns. A caller that goes away does not stop it half-way."""
@@ -153,31 +158,33 @@ class Workshop:
         self,
         xen: Xen,
         job_class: str,
-        method: str,
+        title: str,
         work: Callable[[Work], Awaitable[None]],
-        details: Mapping[str, str] | None = None,
+        details: Mapping[str, str],
     ) -> InstanceName:
         """Begin some work as a job and return the job's name. ``details`` go into its task's other_config."""
-        task = str(await xen("task.create", job_class, method))
-        name = await mark_job(self._replica, task, job_class, {**(details or {}), METHOD: method, WORKER: self._worker})
+        task = str(await xen("task.create", job_class, title))
+        name = await mark_job(self._replica, task, job_class, {**details, WORKER: self._worker})
         under_way = Work(xen, self._replica, self._worker, task)
         running = asyncio.create_task(self._run(under_way, work), name=f"job {task}")
         self._jobs[task] = running
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
         running.add_done_callback(lambda _: self._jobs.pop(task, None))
         return name
 
-    def cancel(self, task: str) -> None:
-        """Cancel the work that a task tells of, if it is done here."""
+    async def cancel(self, task: str) -> None:
+        """Cancel the work that a task tells of, if it is done here and not yet complete; wait until it is undone."""
         running = self._jobs.get(task)
         if running is not None:
             running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
     async def stop(self) -> None:
         """Cancel everything, and wait until it is undone."""
-        jobs = list(self._jobs.values())
-        for each in jobs:
+        for each in self._jobs.values():
             each.cancel()
-        await asyncio.gather(*jobs, return_exceptions=True)
+        await asyncio.gather(*self._running, return_exceptions=True)
 
     async def recover(self, version: Version) -> None:
         """Remove what unfinished work of an earlier run has made, and end its jobs."""
@@ -203,8 +210,7 @@ class Workshop:
         task = under_way.task or ""
         try:
             await self._do(under_way, work)
-            for name, value in under_way.results.items():
-                await self._replica.xen("task.add_to_other_config", task, f"{RESULT}{name}", value)
+            self._jobs.pop(task, None)  # what is done can be cancelled no longer
             await self._end(task, "success")
         except asyncio.CancelledError:
             await self._end(task, "cancelled", ["TASK_CANCELLED", task])

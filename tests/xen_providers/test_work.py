@@ -18,10 +18,12 @@ CLASSES = ("VM", "VBD", "VIF", "VDI", "network", "VLAN", "SR", "console")
 
 
 @pytest.fixture
-async def call(provider, context, halted, xen) -> Call:
+async def call(provider, context, halted, xen, system_name) -> Call:
     """A call about a halted VM."""
     record = await xen.call("VM.get_record", halted)
-    return Call(halted, record, "Test", context.principal, provider.view(), provider._replica, provider._workshop)
+    name = await system_name(halted)
+    view, workshop = provider.view(), provider._workshop
+    return Call(halted, record, name, "Test", context.principal, view, provider._replica, workshop)
 
 
 @pytest.fixture
@@ -147,7 +149,7 @@ async def test_a_job_tells_how_far_it_is_and_what_came_of_it(call, provider, xen
     async def work(under_way: Work) -> None:
         await under_way.progress(0.5)
         await under_way.make_slowly("VM.clone", call.ref, "a clone", until=0.75)
-        under_way.results["ResultingSystem"] = "a clone"
+        await under_way.tell("xen-cim:result:ResultingSystem", "a clone")
 
     answer = await call.begin("Xen_VirtualSystemCreateJob", work, {"detail": "x"}, Extra=1)
     assert (answer.value, answer.outputs["Extra"]) == (4096, 1)
@@ -208,7 +210,7 @@ async def test_a_job_that_is_cancelled_is_undone(call, provider, xen, objects):
     job = (await call.begin("Xen_Job", work)).outputs["Job"]
     await begun.wait()
     task, _ = provider.view().find("task", job.get("InstanceID").removeprefix("Xen:"))
-    provider._workshop.cancel(task)
+    await provider._workshop.cancel(task)
     record = await job_record(provider, job)
     assert record["status"] == "cancelled"
     assert await objects() == before
