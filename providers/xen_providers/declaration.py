@@ -200,6 +200,7 @@ uint8 = _typed("uint8")
 uint16 = _typed("uint16")
 uint16s = _typed("uint16", array=True)
 uint32 = _typed("uint32")
+uint32s = _typed("uint32", array=True)
 uint64 = _typed("uint64")
 
 

@@ -22,7 +22,7 @@ from cim_provider import (
     Status,
     Value,
 )
-from xen_providers import hosts, jobs, services, virtual_systems
+from xen_providers import capabilities, hosts, jobs, services, virtual_systems
 from xen_providers.declaration import MappedClass
 from xen_providers.indications import INDICATIONS, LifecycleIndication, Watchers
 from xen_providers.inputs import Inputs
@@ -41,6 +41,7 @@ CLASSES: tuple[MappedClass, ...] = (
     *virtual_systems.CLASSES,
     *hosts.CLASSES,
     *services.CLASSES,
+    *capabilities.CLASSES,
     *jobs.CLASSES,
 )
 FIRST_READ = 10.0

@@ -116,10 +116,7 @@ def affects(service: MappedClass, element: MappedClass) -> MappedClass:
         f"{service.name}Affects{element.name.removeprefix('Xen_')}",
         "Xen_ServiceAffectsElement",
         source=element.source,
-        ends={
-            "AffectedElement": (element, ""),
-            "AffectingElement": (service, "" if element.source == "pool" else POOL),
-        },
+        ends={"AffectedElement": (element, ""), "AffectingElement": (service, POOL)},
         properties={"ElementEffects": uint16s(constant([MANAGES]))},
     )
 

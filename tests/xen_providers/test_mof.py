@@ -13,6 +13,7 @@ from pywbem import CIMClass
 from pywbem_mock import FakedWBEMConnection
 
 from cim_provider import ClassDeclaration
+from xen_providers.capabilities import METHODS
 from xen_providers.indications import INDICATIONS
 from xen_providers.provider import CLASSES
 
@@ -81,6 +82,26 @@ def test_declaration_and_mof_say_the_same(classes, declared):
 def test_required_properties_are_filled(classes, declared):
     required = {name for name, each in classes[declared.name].properties.items() if "Required" in each.qualifiers}
     assert required <= set(declared.properties)
+
+
+@pytest.mark.parametrize(
+    ("class_name", "name"),
+    [
+        ("Xen_VirtualSystemManagementCapabilities", "SynchronousMethodsSupported"),
+        ("Xen_VirtualSystemManagementCapabilities", "AsynchronousMethodsSupported"),
+        ("Xen_VirtualSystemSnapshotServiceCapabilities", "SynchronousMethodsSupported"),
+        ("Xen_StoragePoolManagementCapabilities", "SynchronousMethodsSupported"),
+        ("Xen_MetricsServiceCapabilities", "SupportedMethods"),
+    ],
+)
+def test_methods_have_the_numbers_of_the_schema(classes, class_name, name):
+    qualifiers = classes[class_name].properties[name].qualifiers
+    words = [re.sub(r" ?(is s|S)upported$", "", each) for each in qualifiers["Values"].value]
+    methods = [re.sub("^(Add|Remove)Resources$", r"\1ResourceSettings", each) for each in words]
+    numbered = dict(zip(methods, qualifiers["ValueMap"].value, strict=True))
+    known = METHODS.keys() & numbered
+    assert known
+    assert {method: str(METHODS[method]) for method in known} == {method: numbered[method] for method in known}
 
 
 def test_every_class_of_the_mof_is_served_or_has_served_children(classes):
