@@ -60,6 +60,16 @@ class TestPywbem:
         assert {each.classname for each in systems} >= {"Xen_ComputerSystem", "Xen_HostComputerSystem"}
         assert all(each.path.classname == each.classname for each in systems)
 
+    @pytest.mark.parametrize("namespace", ["root/cimv2", "root/interop"])
+    def test_all_that_there_is_can_be_read(self, wbem, namespace):
+        """Instances of all classes; `wbem` holds the answers against the DTD."""
+        found = [
+            instance
+            for class_name in wbem.EnumerateClassNames(namespace)
+            for instance in wbem.IterEnumerateInstances(class_name, namespace, MaxObjectCount=50)
+        ]
+        assert len({str(each.path) for each in found}) == len(found) > 10
+
     def test_every_name_can_be_read(self, wbem):
         for class_name in ["Xen_ComputerSystem", "Xen_HostComputerSystem", "Xen_ComputerSystemSettingData"]:
             for instance in wbem.IterEnumerateInstances(class_name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 from pathlib import Path
 
@@ -238,6 +239,16 @@ class TestCache:
         again: list[tuple[int, int, str]] = []
         open_repository(schema_archive, [model], tmp_path, lambda *step: again.append(step))
         assert again == []
+
+    def test_reading_it_takes_a_fraction_of_compiling(self, schema_archive: Path, model: Path, tmp_path: Path):
+        def opened() -> float:
+            began = time.perf_counter()
+            open_repository(schema_archive, [model], tmp_path)
+            return time.perf_counter() - began
+
+        compiled = opened()
+        read = min(opened() for _ in range(3))
+        assert read < compiled / 5
 
     def test_modes_are_private(self, cache: Path):
         assert cache.stat().st_mode & 0o777 == 0o700

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 import pywbem
 import XenAPI
 
+from valid_answers import ValidatingRecorder
+
 STARTUP_LIMIT = 300.0
 """Seconds for a first start: it may have to fetch and compile the schema."""
 
@@ -67,11 +69,13 @@ class Bridge:
         return self.endpoints["certificate"]
 
     def wbem(self, door: str = "cim-http", user: str | None = None, password: str | None = None, **options: Any):
-        """Connect as pywbem does."""
+        """Connect as pywbem does; every answer is held against the DTD."""
         if door == "cim-https":
             options.setdefault("ca_certs", self.certificate)
         credentials = (user or self.user, self.password if password is None else password)
-        return pywbem.WBEMConnection(self.url(door), credentials, default_namespace="root/cimv2", **options)
+        connection = pywbem.WBEMConnection(self.url(door), credentials, default_namespace="root/cimv2", **options)
+        connection.add_operation_recorder(ValidatingRecorder())
+        return connection
 
     def xenapi(self, door: str = "xenapi-http") -> XenAPI.Session:
         """Connect as PyPI XenAPI does, logged in."""

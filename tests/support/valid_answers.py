@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 import pytest
+import pywbem
 from lxml import etree
 
 from netserve.messages import Request, Response
@@ -32,12 +33,31 @@ class Answers:
             return
         body: Any = response.body
         data = bytes(body) if isinstance(body, bytes | bytearray) else b"".join(body)
-        if headers.get("content-encoding") == "gzip":
-            data = gzip.decompress(data)
+        self.check_message(gzip.decompress(data) if headers.get("content-encoding") == "gzip" else data)
+
+    def check_message(self, data: bytes) -> None:
+        """Validate a message of CIM-XML."""
         self.count += 1
         if not self._dtd.validate(etree.fromstring(data, etree.XMLParser(huge_tree=True))):
             errors = "; ".join(f"{each.message}" for each in list(self._dtd.error_log)[:3])
             self.problems.append(f"{errors} in {data[:400].decode(errors='replace')}")
+
+
+class ValidatingRecorder(pywbem.BaseOperationRecorder):
+    """Validates what a client gets, where the server is a process of its own; an AssertionError ends the operation."""
+
+    def copy(self) -> ValidatingRecorder:
+        """Return another one, as pywbem wants it."""
+        return ValidatingRecorder()
+
+    def record(self, pywbem_args: Any, pywbem_result: Any, http_request: Any, http_response: Any) -> None:
+        """Take an operation."""
+        if not http_response.payload or (dtd := _dtd()) is None:
+            return
+        answers = Answers(dtd)
+        payload = http_response.payload
+        answers.check_message(payload.encode() if isinstance(payload, str) else payload)
+        assert not answers.problems, answers.problems
 
 
 @cache
