@@ -112,7 +112,7 @@ async def migrate(call: Call, vm: str, host: str, operation: str = "pool_migrate
         with effects(call, vm) as change:
             moved = change.record(vm)
             placement.take(change, here, -(moved["memory_target"] + moved["memory_overhead"]))
-            power.up(change, vm, host, domain)
+            power.up(change, vm, host, domain, built=False)
 
 
 def _host_named(objects: Objects, dest: str) -> str:

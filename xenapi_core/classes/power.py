@@ -182,7 +182,7 @@ async def set_paused(call: Call, vm: str, operation: str, *, paused: bool) -> No
         hypervisor = _hypervisor(call, record["resident_on"])
         domain = await (hypervisor.pause if paused else hypervisor.unpause)(record["uuid"])
         with effects(call, vm) as change:
-            up(change, vm, record["resident_on"], domain)
+            up(change, vm, record["resident_on"], domain, built=False)
 
 
 async def reboot(call: Call, vm: str, operation: str) -> None:
@@ -266,13 +266,13 @@ def remove_devices(change: Change, vm: Record) -> None:
 # Effects of an operation, each within one step
 
 
-def up(change: Change, vm: str, host: str, domain: Domain) -> None:
-    """Write that a VM has a domain on a host."""
+def up(change: Change, vm: str, host: str, domain: Domain, *, built: bool = True) -> None:
+    """Write that a VM has a domain on a host. One that was ``built`` now has all of the VM's devices."""
     record = change.record(vm)
     state = State.Paused if domain.paused else State.Running
     if record["power_state"] == State.Suspended:  # else the image belongs to a suspend that a reboot overtakes
         remove_memory_image(change, record)
-    for device in _devices(record):
+    for device in _devices(record) if built else ():
         change.update(device, currently_attached=True)
     change.update(
         vm,

@@ -13,9 +13,10 @@ import structlog
 from xenapi_core.classes import placement, power
 from xenapi_core.classes.lifecycle import VM_OPERATIONS, State
 from xenapi_core.classes.vdi import allocate
-from xenapi_core.datamodel import NULL, Change, Objects, Record, Store, XenApiError
+from xenapi_core.datamodel import NULL, Change, Objects, Record, XenApiError
 from xenapi_core.hypervisors.description import describe
 from xenapi_core.hypervisors.interface import Domain, Hypervisor, HypervisorError, Stop
+from xenapi_core.store.store import Store
 
 _log = structlog.get_logger(__name__)
 
@@ -64,8 +65,9 @@ class Supervisor:
     # When the server starts
 
     def _unmark_all(self) -> None:
-        """Forget the operations on hosts and virtual NICs that the last run began: their effects are one step each."""
-        records = (record for cls in ("host", "VIF") for record in self._store.records(cls))
+        """Forget the operations on anything but VMs that the last run began: their effects are one step each."""
+        marked = [cls.name for cls in self._store.model.classes.values() if "current_operations" in cls.fields]
+        records = (record for cls in marked if cls != "VM" for record in self._store.records(cls))
         busy = [record.ref for record in records if record["current_operations"]]
         with self._store.write() as change:
             for ref in busy:
@@ -214,6 +216,6 @@ def _settle(change: Change, vm: Record, host: str, domain: Domain | None) -> Non
         power.unclaim(change, vm)
     else:  # it has moved
         placement.take(change, vm["resident_on"], -(vm["memory_target"] + vm["memory_overhead"]))
-        power.up(change, vm.ref, host, domain)
+        power.up(change, vm.ref, host, domain, built=False)
     if vm["memory_target"] != domain.memory:
         placement.move_target(change, change.record(vm.ref), domain.memory)
