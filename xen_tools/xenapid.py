@@ -54,6 +54,7 @@ class _Daemon:
                 state=settings.state,
                 doors=self._told.doors(settings),
                 users=settings.users,
+                pam=settings.pam.chosen,
                 scenario=settings.scenario,
                 hosts=settings.hosts,
                 vms=settings.vms,

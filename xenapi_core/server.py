@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -15,7 +15,8 @@ from netserve.doors import Door
 from netserve.origins import ANY, is_origin
 from netserve.server import HttpServer
 from xenapi_core.access.local import LocalUsers
-from xenapi_core.access.sessions import AUTHENTICATIONS, LOCAL, NONE, PEER, Sessions
+from xenapi_core.access.pam import Pam, PamUsers
+from xenapi_core.access.sessions import AUTHENTICATIONS, LOCAL, NONE, PAM, PEER, Sessions
 from xenapi_core.classes import message, role
 from xenapi_core.classes.data_sources import Recorder
 from xenapi_core.classes.event import Registrations
@@ -56,10 +57,12 @@ class Settings:
     state: Path
     """Folder of the journal; made if it is not there."""
     doors: Sequence[Door]
-    """Where it listens. Their ``authentication``: "local" (the users file), "peer" (a unix socket: root and the
-    server's own user are let in without a password), "none" (everybody, on loopback only)."""
+    """Where it listens. Their ``authentication``: "local" (the users file), "pam" (the system's users), "peer" (a unix
+    socket: root and the server's own user are let in without a password), "none" (everybody, on loopback only)."""
     users: Path
     """The users file (``xenapi_core.access.local``)."""
+    pam: Pam = field(default_factory=Pam)
+    """How the system's users are let in."""
     scenario: Path | None = None
     """What the simulated pool is like at the first start; None: the built-in one."""
     hosts: int | None = None
@@ -80,6 +83,7 @@ class XenApiServer:
         for door in settings.doors:
             _check(door)
         self.settings = settings
+        self._pam = PamUsers(settings.pam)
         self._failure: asyncio.Future[JournalError] | None = None
         self._running: contextlib.AsyncExitStack | None = None
         self._http: HttpServer | None = None
@@ -121,7 +125,7 @@ class XenApiServer:
         recorder = Recorder(store, sampler)
         stack.callback(recorder.stop)
         encoder = xmlrpc.Encoder(store.samples)
-        sessions = Sessions(users)
+        sessions = Sessions({LOCAL: users, PAM: self._pam})
         tasks = Tasks(store, encoder.text, settings.limits)
         services = {
             Datamodel: model,
@@ -145,6 +149,7 @@ class XenApiServer:
         await http.start()
         self._http = http
         stack.push_async_callback(_close, http, sessions)
+        self._tell_of_pam(settings.doors)
         log.info("xen_api_open", doors=[door.url for door in http.doors], objects=len(store.durable))
 
     async def reopen(self, doors: Sequence[Door]) -> None:
@@ -156,6 +161,7 @@ class XenApiServer:
             _check(door)
         if self._http is not None:
             await self._http.reconfigure(doors, GRACE)
+            self._tell_of_pam(doors)
 
     async def failed(self) -> JournalError:
         """Wait until the server can no longer go on, and return why: the journal cannot be written."""
@@ -169,6 +175,11 @@ class XenApiServer:
             running, self._running = self._running, None
             await running.aclose()
             self._http = None
+
+    def _tell_of_pam(self, doors: Sequence[Door]) -> None:
+        if any(door.authentication == PAM for door in doors):
+            for reason in self._pam.shortcomings():
+                log.warning("pam_cannot_check_all", reason=reason)
 
     def _fail(self, error: JournalError) -> None:
         log.error("journal_failed", reason=str(error))
@@ -186,7 +197,8 @@ def _check(door: Door) -> None:
         raise SettingsError(f"The door {door.name!r} can only trust its peers if it is a unix socket.")
     if door.authentication == NONE and not door.is_local:
         raise SettingsError(
-            f"The door {door.name!r} at {door.host} would let everybody in: set its authentication to {LOCAL!r}."
+            f"The door {door.name!r} at {door.host} would let everybody in: set its authentication to {PAM!r} or "
+            f"{LOCAL!r}."
         )
 
     if door.authentication == NONE and ANY in door.allowed_origins:
@@ -232,6 +244,7 @@ async def _keep_house(sessions: Sessions, tasks: Tasks, store: Store) -> None:
     while True:
         await asyncio.sleep(HOUSEKEEPING)
         sessions.expire()
+        await sessions.end_changed()
         tasks.collect()
         message.trim(store)
 

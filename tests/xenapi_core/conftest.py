@@ -16,7 +16,7 @@ import pytest
 from netserve.doors import Door
 from netserve.messages import Headers, Peer, Request, Response
 from xenapi_core.access.local import LocalUsers
-from xenapi_core.access.sessions import Sessions
+from xenapi_core.access.sessions import LOCAL, Sessions
 from xenapi_core.access.throttle import Throttle
 from xenapi_core.classes import role
 from xenapi_core.classes.data_sources import Recorder
@@ -148,7 +148,7 @@ class Api:
 
     def __post_init__(self) -> None:
         self.encoder = Encoder(self.store.samples)
-        self.sessions = Sessions(self.users, self.throttle, self.clock)
+        self.sessions = Sessions({LOCAL: self.users} if self.users else {}, self.throttle, self.clock)
         self.tasks = Tasks(self.store, self.encoder.text)
         self.services: dict[type, Any] = {
             Datamodel: self.store.model,

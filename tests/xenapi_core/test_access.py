@@ -10,7 +10,7 @@ import pytest
 from netserve.doors import Door
 from tests.xenapi_core.test_model import facts
 from xenapi_core.access.local import LocalUsers, set_password
-from xenapi_core.access.sessions import Session
+from xenapi_core.access.sessions import LOCAL, Session
 from xenapi_core.datamodel import Caller, Role, XenApiError
 from xenapi_core.datamodel.roles import READ_ONLY
 from xenapi_core.wire.codec import Incoming
@@ -30,7 +30,7 @@ def users_file(tmp_path_factory):
 async def guarded(api, users_file):
     """The API behind a door that asks for passwords, with the administrator logged in."""
     api.door = Door("tcp", authentication="local")
-    api.sessions._users = LocalUsers(users_file)
+    api.sessions._users[LOCAL] = LocalUsers(users_file)
     await api.login("admin", "pw")
     return api
 

@@ -10,6 +10,7 @@ import pytest
 from netserve.doors import Door
 from netserve.messages import Peer
 from xenapi_core.access.local import LocalUsers, set_password
+from xenapi_core.access.sessions import LOCAL
 from xenapi_core.datamodel import NULL, READ_ONLY, Call, Datamodel, Role
 from xenapi_core.datamodel.errors import ERRORS
 from xenapi_core.datamodel.messages import Message
@@ -163,7 +164,7 @@ async def test_a_socket_that_trusts_its_peers_refuses_others(api, tmp_path):
 async def test_a_role_allows_what_it_includes(api, pool, tmp_path):
     set_password(tmp_path / "users", "reader", "pw", Role.READ_ONLY)
     set_password(tmp_path / "users", "operator", "pw", Role.VM_OPERATOR)
-    api.sessions._users = LocalUsers(tmp_path / "users")
+    api.sessions._users[LOCAL] = LocalUsers(tmp_path / "users")
     api.door = Door("tcp", authentication="local")
     vm = pool.vm("Halted")
     await api.login("reader", "pw")

@@ -21,6 +21,7 @@ import XenAPI
 from netserve import certificates
 from netserve.doors import Door
 from netserve.server import DoorError
+from xenapi_core.access import pam
 from xenapi_core.access.local import UsersFileError, set_password
 from xenapi_core.access.sessions import Session
 from xenapi_core.scenario import ScenarioError
@@ -172,13 +173,26 @@ def test_a_journal_that_fails_is_told(running, monkeypatch):
     assert session.xenapi.VM.get_name_label(vm) != "lost"
 
 
+async def test_a_pam_door_tells_at_its_opening_what_it_cannot_check(settings, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(pam, "PASSWORDS", tmp_path / "shadow")
+    local = Door("local", authentication="local")
+    server = XenApiServer(replace(settings, state=tmp_path, doors=[local], vms=1))
+    await server.start()
+    try:
+        assert "cannot be read" not in "".join(capsys.readouterr())
+        await server.reopen([local, Door("pam", authentication="pam")])
+        assert f"The password database {tmp_path}/shadow cannot be read" in "".join(capsys.readouterr())
+    finally:
+        await server.stop()
+
+
 @pytest.mark.parametrize(
     ("door", "problem"),
     [
         (Door("lan", host="0.0.0.0", authentication="none"), "'lan' at 0.0.0.0 would let everybody in"),
         (Door("lan", host="::", authentication="none"), "would let everybody in"),
         (Door("tcp", authentication="peer"), "'tcp' can only trust its peers if it is a unix socket"),
-        (Door("tcp", authentication="magic"), "authentication 'magic'; known are local, none, peer"),
+        (Door("tcp", authentication="magic"), "authentication 'magic'; known are local, pam, none, peer"),
         (Door("tcp", authentication="none", allowed_origins=("*",)), "cannot be open to every web page"),
         (Door("tcp", authentication="local", allowed_origins=("ops.example.com",)), "not like https://host:port"),
     ],

@@ -11,7 +11,7 @@ import pytest
 from netserve.doors import Door
 from xenapi_core.access.local import LocalUsers, UsersFileError, read_users, set_password
 from xenapi_core.access.passwords import PasswordHash
-from xenapi_core.access.sessions import IDLE_LIMIT, PER_ORIGINATOR, Sessions
+from xenapi_core.access.sessions import IDLE_LIMIT, LOCAL, PER_ORIGINATOR, Sessions
 from xenapi_core.access.throttle import FIRST_DELAY, FORGOTTEN_AFTER, LONGEST_DELAY, Throttle
 from xenapi_core.datamodel import READ_ONLY, Caller, Role, XenApiError
 
@@ -48,7 +48,7 @@ def clock():
 def guarded(api, users_file, clock):
     """The API behind a door that asks for passwords."""
     api.door = Door("tcp", authentication="local")
-    api.sessions._users = LocalUsers(users_file)
+    api.sessions._users[LOCAL] = LocalUsers(users_file)
     api.sessions._clock = clock
     api.sessions._throttle = Throttle(clock, clock.sleep)
     return api
@@ -71,7 +71,7 @@ async def test_wrong_passwords_are_refused(guarded, user, password):
 
 async def test_a_numeric_password_that_came_as_a_number_is_taken(guarded, tmp_path):
     set_password(tmp_path / "users", "root", "0")
-    guarded.sessions._users = LocalUsers(tmp_path / "users")
+    guarded.sessions._users[LOCAL] = LocalUsers(tmp_path / "users")
     assert await guarded.call("session.login_with_password", "root", 0)
 
 
@@ -153,7 +153,7 @@ async def test_an_idle_session_ends(guarded, clock):
 
 
 async def test_one_client_cannot_crowd_out_another(clock):
-    sessions = Sessions(None, clock=clock)
+    sessions = Sessions({}, clock=clock)
     caller = Caller("", READ_ONLY)
     kept = await sessions.login("none", caller, "other", "", "")
     first = await sessions.login("none", caller, "root", "", "leaky")
@@ -168,7 +168,7 @@ async def test_one_client_cannot_crowd_out_another(clock):
 
 async def test_a_changed_password_ends_the_users_other_sessions(guarded, tmp_path):
     set_password(tmp_path / "users", "root", "old")
-    guarded.sessions._users = LocalUsers(tmp_path / "users")
+    guarded.sessions._users[LOCAL] = LocalUsers(tmp_path / "users")
     other = await guarded.login("root", "old")
     session = await guarded.login("root", "old")
     assert (await guarded.fails("session.change_password", "wrong", "new"))[0] == "SESSION_AUTHENTICATION_FAILED"
@@ -177,6 +177,27 @@ async def test_a_changed_password_ends_the_users_other_sessions(guarded, tmp_pat
     assert await guarded.call("VM.get_all", session)
     assert (await guarded.error("session.login_with_password", "root", "old"))[0] == "SESSION_AUTHENTICATION_FAILED"
     assert await guarded.login("root", "new")
+
+
+async def test_sessions_end_when_the_users_file_changes_their_user(guarded, tmp_path):
+    file = tmp_path / "users"
+    for name in ("changed", "weaker", "gone", "kept"):
+        set_password(file, name, "old")
+    guarded.sessions._users[LOCAL] = LocalUsers(file)
+    refs = {name: await guarded.login(name, "old") for name in ("changed", "weaker", "gone", "kept")}
+    await guarded.sessions.end_changed()
+    assert len(guarded.sessions) == 4
+    set_password(file, "changed", "new")
+    set_password(file, "weaker", "old", READ_ONLY)
+    lines = [line for line in file.read_text().splitlines(keepends=True) if not line.startswith("gone:")]
+    file.write_text("".join(lines))
+    await guarded.sessions.end_changed()
+    assert await guarded.call("VM.get_all", refs.pop("kept"))
+    for ref in refs.values():
+        assert await guarded.error("VM.get_all", ref) == ["SESSION_INVALID", ref]
+    file.write_text("not a line\n")
+    await guarded.sessions.end_changed()
+    assert len(guarded.sessions) == 1
 
 
 def test_a_hash_knows_its_password_and_tells_nothing():

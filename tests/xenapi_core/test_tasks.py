@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from xenapi_core.access.local import LocalUsers, set_password
+from xenapi_core.access.sessions import LOCAL
 from xenapi_core.classes.task import FINISHED_LIMIT, PENDING_LIMIT
 from xenapi_core.datamodel import NULL, POOL_ADMIN, Caller, Role, XenApiError
 from xenapi_core.datamodel.types import STRING, VOID, Reference
@@ -160,7 +161,7 @@ async def test_finished_tasks_are_bounded_in_number_and_age(session):
 async def test_weak_roles_can_only_change_their_own_tasks(api, tmp_path):
     set_password(tmp_path / "users", "reader", "pw", Role.READ_ONLY)
     root = api.tasks.create(Caller("root", POOL_ADMIN), "root's")
-    api.sessions._users = LocalUsers(tmp_path / "users")
+    api.sessions._users[LOCAL] = LocalUsers(tmp_path / "users")
     api.door = type(api.door)("tcp", authentication="local")
     await api.login("reader", "pw")
     assert (await api.fails("task.cancel", root))[0] == "RBAC_PERMISSION_DENIED"

@@ -12,12 +12,12 @@ from xen_tools.configuration.declaration import Conflicts, setting, table, table
 from xen_tools.configuration.doors import UNIX_OR_ADDRESS, DoorSettings, Listen
 from xen_tools.configuration.kinds import ORIGINS, PATH, choice, number
 from xen_tools.configuration.limits import DoorLimits, chosen, received_size
+from xen_tools.configuration.pam import PamSettings
 from xen_tools.configuration.server import ServerSettings
 from xenapi_core import limits as of_calls
-from xenapi_core.access.sessions import LOCAL, NONE, PEER
+from xenapi_core.access.sessions import LOCAL, NONE, PAM, PEER
 from xenapi_core.scenario import MOST_HOSTS, MOST_VMS
 
-PAM = "pam"
 XEND_SOCKET = Path("/var/run/xend/xen-api.sock")
 
 
@@ -107,6 +107,7 @@ class Xenapid(ServerSettings):
     seed: int | None = setting(
         number(0, 2**63 - 1), "what its uuids and addresses are made from", None, shown="the scenario's"
     )
+    pam: PamSettings = table(PamSettings)
     limits: XenApiLimits = table(XenApiLimits)
     doors: Sequence[XenApiDoor] = tables(
         XenApiDoor, DEFAULT_DOORS, "`unix` with `none`; 9363 with `local`; 9367 with `local` and TLS"

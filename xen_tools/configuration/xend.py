@@ -14,7 +14,8 @@ from xen_tools.configuration.doors import duplicates
 from xen_tools.configuration.problems import Problem, SettingsError
 from xen_tools.configuration.sxp import Atom, List, Node, SxpError, parse
 from xen_tools.configuration.toml import LARGEST
-from xen_tools.configuration.xenapid import PAM, XenApiDoor
+from xen_tools.configuration.xenapid import XenApiDoor
+from xenapi_core.access.sessions import PAM
 
 SETTING = "xen-api-server"
 DEFAULT = "((unix))"

@@ -1,1 +1,1 @@
-"""Who may: sessions, local users, roles."""
+"""Who may: sessions, users of a file and of the system, roles."""

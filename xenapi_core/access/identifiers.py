@@ -1,16 +1,14 @@
-"""What the users of the users file are called as subjects."""
+"""What users are called as subjects: by whom they are known, and their name there."""
 
 from __future__ import annotations
 
-PREFIX = "local/"
+
+def identifier(authentication: str, name: str) -> str:
+    """Return the subject identifier of a user of doors with an authentication, such as "local/operator"."""
+    return f"{authentication}/{name}"
 
 
-def identifier(name: str) -> str:
-    """Return the subject identifier of a local user."""
-    return PREFIX + name
-
-
-def name_of(subject_identifier: str) -> str | None:
-    """Return the name of the local user with a subject identifier, None if it is no such identifier."""
-    name = subject_identifier.removeprefix(PREFIX)
-    return name if name and name != subject_identifier else None
+def parts(subject_identifier: str) -> tuple[str, str]:
+    """Return the authentication and the name of a subject identifier; both are empty if it is none."""
+    authentication, _, name = subject_identifier.partition("/")
+    return (authentication, name) if name else ("", "")

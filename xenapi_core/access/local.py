@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from xenapi_core.access.passwords import PasswordHash
+from xenapi_core.access.users import UsersError
 from xenapi_core.datamodel.roles import POOL_ADMIN, Role
 
 
-class UsersFileError(Exception):
+class UsersFileError(UsersError):
     """The file of users cannot be read or written. The text is a sentence that names the file and the line."""
 
 
@@ -85,6 +86,9 @@ def _replace(file: Path, text: str) -> None:
 class LocalUsers:
     """The users of a file, read again whenever it changes. Its methods take a while: not on the event loop."""
 
+    at_a_time = 2
+    """Each hash takes a processor, and memory."""
+
     def __init__(self, file: Path) -> None:
         self.file = file
         self._seen: tuple[int, int, int] | None = None
@@ -104,9 +108,15 @@ class LocalUsers:
             self._seen = seen
         return self._users
 
-    def verify(self, name: str, password: str) -> LocalUser | None:
+    def verify(self, name: str, password: str, address: str = "") -> LocalUser | None:
         """Return the user of a name and password, None if there is none. Takes as long for an unknown name."""
         user = self.users().get(name)
         if (user.password if user else self._nobody).matches(password):
             return user
         return None
+
+    def find(self, name: str) -> LocalUser | None:
+        """Return the user of a name, None if there is none."""
+        return self.users().get(name)
+
+    current = find

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
-from xenapi_core.access.identifiers import identifier, name_of
-from xenapi_core.access.sessions import LOCAL, Session, Sessions
+from xenapi_core.access.sessions import Session, Sessions
 from xenapi_core.classes.role import names_of_permissions, reference
 from xenapi_core.classes.subject import strongest_role, subject_of
 from xenapi_core.datamodel import (
@@ -19,6 +17,7 @@ from xenapi_core.datamodel import (
     STATIC,
     Call,
     Record,
+    Role,
     XenApiError,
     XenClass,
     field,
@@ -45,7 +44,7 @@ def _record(call: Call, ref: str) -> Record:
         "other_config": own.other_config,
         "is_local_superuser": own.user.trusted,
         "subject": own.subject or NULL,
-        "auth_user_sid": "" if own.user.trusted else identifier(own.user.name),
+        "auth_user_sid": "" if own.user.trusted else own.identifier,
         "validation_time": own.created,
         "auth_user_name": own.user.name,
         "rbac_permissions": () if own.user.trusted else names_of_permissions(call, reference(own.user.role.label)),
@@ -57,17 +56,13 @@ def _record(call: Call, ref: str) -> Record:
 
 
 async def _begin(call: Call, name: str, password: str, originator: str = "") -> Session:
-    """Begin a session, with the role that the users file gives, or that the user has as a subject."""
-    sessions = call.service(Sessions)
-    begun = await sessions.login(call.door, call.user, name, password, originator)
-    found = subject_of(call.store.durable, begun.user.name) if call.door == LOCAL else None
-    if found is not None:
-        role = strongest_role(found)
-        if role is None:
-            sessions.end(begun)
-            raise XenApiError("RBAC_PERMISSION_DENIED", "session.login_with_password", "the user has no role")
-        begun.user, begun.subject = replace(begun.user, role=role), found.ref
-    return begun
+    """Begin a session, with the role that the user has as a subject, or by the users file or the settings."""
+
+    def as_subject(identifier: str) -> tuple[Role | None, str] | None:
+        found = subject_of(call.store.durable, identifier)
+        return None if found is None else (strongest_role(found), found.ref)
+
+    return await call.service(Sessions).login(call.door, call.user, name, password, originator, as_subject)
 
 
 class session(XenClass, stored=False, events=False, read=_record, removed=("create_from_db_file",)):
@@ -118,12 +113,12 @@ class session(XenClass, stored=False, events=False, read=_record, removed=("crea
     @message(role=READ_ONLY)
     def get_all_subject_identifiers(call: Call) -> list[str]:
         """List the identifiers of the users who are logged in."""
-        return sorted(map(identifier, call.service(Sessions).users()))
+        return sorted(call.service(Sessions).users())
 
     @message(role=POOL_OPERATOR)
     def logout_subject_identifier(call: Call, subject_identifier: str) -> None:
         """End all sessions of a user, but not this one."""
-        call.service(Sessions).end_of_user(name_of(subject_identifier) or "", but=_session(call))
+        call.service(Sessions).end_of_user(subject_identifier, but=_session(call))
 
     @message(role=READ_ONLY)
     def logout(call: Call) -> None:

@@ -1,10 +1,9 @@
-"""A user who has been given roles in the pool, beside those that the users file tells."""
+"""A user who has been given roles in the pool, instead of those that the users file or the settings tell."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from xenapi_core.access.identifiers import identifier
 from xenapi_core.classes.role import names_of_permissions, reference, role_of
 from xenapi_core.datamodel import (
     POOL_ADMIN,
@@ -27,7 +26,7 @@ SubjectRecord = Annotated[dict[str, Any], RecordOf("subject")]
 
 
 class subject(XenClass, role=POOL_ADMIN, destroyable=True):
-    """A user who has been given roles in the pool, beside those that the users file tells."""
+    """A user who has been given roles in the pool, instead of those that the users file or the settings tell."""
 
     uuid: str = field(RO, doc="unique identifier of the object")
     subject_identifier: str = field(STATIC, default="", doc="who it is, as auth.get_subject_identifier tells")
@@ -72,10 +71,9 @@ class subject(XenClass, role=POOL_ADMIN, destroyable=True):
         return sorted({name for role in roles for name in names_of_permissions(call, role)})
 
 
-def subject_of(objects: Objects, user: str) -> Record | None:
-    """Return the subject that a local user is, None if no roles were given to the user."""
-    known = identifier(user)
-    return next((each for each in objects.records("subject") if each["subject_identifier"] == known), None)
+def subject_of(objects: Objects, identifier: str) -> Record | None:
+    """Return the subject with an identifier, None if no roles were given to it."""
+    return next((each for each in objects.records("subject") if each["subject_identifier"] == identifier), None)
 
 
 def strongest_role(found: Record) -> Role | None:

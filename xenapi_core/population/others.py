@@ -6,6 +6,7 @@ from datetime import timedelta
 from hashlib import sha256
 
 from xenapi_core.access.identifiers import identifier
+from xenapi_core.access.sessions import LOCAL
 from xenapi_core.classes.role import reference
 from xenapi_core.datamodel import Role
 from xenapi_core.population.context import GIB, Making
@@ -31,7 +32,7 @@ def _make_access(making: Making) -> None:
     making.create(
         "subject",
         "subject/guest",
-        subject_identifier=identifier("guest"),
+        subject_identifier=identifier(LOCAL, "guest"),
         other_config={"subject-name": "guest"},
         roles=[reference(Role.READ_ONLY.label)],
     )
