@@ -21,6 +21,12 @@ class Limits:
     """Tasks that have not ended; one more gets TOO_MANY_PENDING_TASKS."""
     finished_tasks: int = 200
     """Tasks that have ended and are kept for a while; beyond that the oldest go."""
+    waiting_logins: int = 500
+    """Logins whose passwords wait to be checked or are being checked; one more is refused."""
+    failure_delay: float = 0.25
+    """Seconds before the login after the first that failed; doubled with each further one."""
+    longest_failure_delay: float = 5.0
+    """Seconds at which that ends."""
 
 
 DEFAULT = Limits()

@@ -17,6 +17,7 @@ from netserve.server import HttpServer
 from xenapi_core.access.local import LocalUsers
 from xenapi_core.access.pam import Pam, PamUsers
 from xenapi_core.access.sessions import AUTHENTICATIONS, LOCAL, NONE, PAM, PEER, Sessions
+from xenapi_core.access.throttle import Throttle
 from xenapi_core.classes import message, role
 from xenapi_core.classes.data_sources import Recorder
 from xenapi_core.classes.event import Registrations
@@ -125,7 +126,7 @@ class XenApiServer:
         recorder = Recorder(store, sampler)
         stack.callback(recorder.stop)
         encoder = xmlrpc.Encoder(store.samples)
-        sessions = Sessions({LOCAL: users, PAM: self._pam})
+        sessions = Sessions({LOCAL: users, PAM: self._pam}, Throttle(settings.limits))
         tasks = Tasks(store, encoder.text, settings.limits)
         services = {
             Datamodel: model,

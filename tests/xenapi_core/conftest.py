@@ -133,6 +133,27 @@ def pool(make_pool: MakePool) -> SimulatedPool:
     return make_pool()
 
 
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that only sleeping moves."""
+    return Clock()
+
+
 @dataclass
 class Api:
     """The whole API as its handler serves it, without a network."""

@@ -10,7 +10,7 @@ from netserve.doors import Door, Limits, Tls
 from netserve.origins import ANY
 from xen_tools.configuration.declaration import Conflicts, setting, table, tables
 from xen_tools.configuration.doors import UNIX_OR_ADDRESS, DoorSettings, Listen
-from xen_tools.configuration.kinds import ORIGINS, PATH, choice, number
+from xen_tools.configuration.kinds import ORIGINS, PATH, choice, number, seconds
 from xen_tools.configuration.limits import DoorLimits, chosen, received_size
 from xen_tools.configuration.pam import PamSettings
 from xen_tools.configuration.server import ServerSettings
@@ -76,6 +76,17 @@ class XenApiLimits(DoorLimits):
     finished_tasks: int = setting(
         number(0, 100_000), "tasks that have ended and are kept; the oldest go", of_calls.DEFAULT.finished_tasks
     )
+    waiting_logins: int = setting(
+        number(1, 100_000),
+        "logins whose passwords are being checked or wait for it; one more is refused",
+        of_calls.DEFAULT.waiting_logins,
+    )
+    failure_delay: float = setting(
+        seconds(0, 60),
+        "before the login after the first that failed, of a user from an address; doubled with each further one",
+        of_calls.DEFAULT.failure_delay,
+    )
+    longest_failure_delay: float = setting(seconds(0, 60), "at which that ends", of_calls.DEFAULT.longest_failure_delay)
 
 
 DEFAULT_DOORS = (

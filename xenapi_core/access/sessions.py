@@ -16,7 +16,7 @@ import structlog
 
 from xenapi_core.access.identifiers import identifier, parts
 from xenapi_core.access.local import LocalUsers, set_password
-from xenapi_core.access.throttle import Throttle
+from xenapi_core.access.throttle import Throttle, TooManyAttemptsError
 from xenapi_core.access.users import User, Users, UsersError
 from xenapi_core.datamodel.call import Caller
 from xenapi_core.datamodel.errors import XenApiError
@@ -150,20 +150,21 @@ class Sessions:
 
     async def _verified(self, door: str, address: str, name: str, password: str) -> User:
         users = self._users.get(door)
-        admitted = users is not None and await self._throttle.admit(name, address)
-        if users is None or not admitted:
-            log.warning("login_refused", user=name, address=address)
-            raise XenApiError("SESSION_AUTHENTICATION_FAILED", name, "Too many attempts")
+        if users is None:
+            raise XenApiError("SESSION_AUTHENTICATION_FAILED", name, "Nobody knows users here")
         try:
-            user = await self._ask(users, users.verify, name, password, address)
+            async with self._throttle.attempt(name, address) as attempt:
+                user = await self._ask(users, users.verify, name, password, address)
+                attempt.succeeded = user is not None
+        except TooManyAttemptsError as error:
+            log.warning("login_refused", user=name, address=address, reason="too many attempts")
+            raise XenApiError("SESSION_AUTHENTICATION_FAILED", name, "Too many attempts") from error
         except (UsersError, TimeoutError) as error:
             _log_unable(door, error)
             raise XenApiError("SESSION_AUTHENTICATION_FAILED", name, "Passwords cannot be checked now") from error
         if user is None:
-            self._throttle.failed(name, address)
             log.warning("login_failed", user=name, address=address, authentication=door)
             raise XenApiError("SESSION_AUTHENTICATION_FAILED", name, "Authentication failure")
-        self._throttle.succeeded(name, address)
         return user
 
     async def _ask(self, users: Users, question: Callable[..., T], *arguments: str) -> T:

@@ -1,64 +1,139 @@
-"""Slows down those who guess passwords."""
+"""Slows down those who guess passwords.
+
+Failures are counted by user and address together, by user, and by address: whoever tries one user from many addresses,
+or many users from one, gets slower too. Who got in before from an address is held up only by own failures there, so
+that guessers cannot keep users out.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ipaddress
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
-FIRST_DELAY = 0.25
-"""Seconds before the attempt after the first failure; doubled with each further one."""
-LONGEST_DELAY = 5.0
+from xenapi_core.limits import DEFAULT, Limits
+
+BOTH, USER, ADDRESS = "both", "user", "address"
+FREE = {BOTH: 0, USER: 10, ADDRESS: 20}
+"""Failures before the first delay, by what they are counted by."""
 FORGOTTEN_AFTER = 600.0
 """Seconds without an attempt after which failures are forgotten."""
 LONGEST_QUEUE = 30.0
 """Attempts that would have to wait longer than this many seconds are refused at once."""
 KEPT = 10_000
-"""How many users and addresses are remembered."""
+"""How many users, addresses and pairs of them are remembered."""
 
-Key = tuple[str, str]
+Key = tuple[str, ...]
+
+
+class TooManyAttemptsError(Exception):
+    """An attempt is refused, since too many wait."""
+
+
+@dataclass
+class Attempt:
+    """An attempt that may begin. It counts as a failure unless whoever makes it says otherwise."""
+
+    succeeded: bool = False
+
+
+@dataclass
+class _Record:
+    failures: int = 0
+    free: float = 0.0
+    """When the next attempt may begin."""
+    known: bool = False
+    """Whether an attempt has succeeded."""
 
 
 class Throttle:
-    """Spaces out attempts by user and address, the more the more of them failed."""
+    """Spaces out attempts, the more the more of them failed. Only of the event loop."""
 
     def __init__(
         self,
+        limits: Limits = DEFAULT,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        self._limits = limits
         self._clock = clock
         self._sleep = sleep
-        self._failures: OrderedDict[Key, tuple[int, float]] = OrderedDict()
-        """How many attempts failed, and when the next may begin."""
+        self._records: OrderedDict[Key, _Record] = OrderedDict()
+        self._under_way = 0
 
-    async def admit(self, user: str, address: str) -> bool:
-        """Wait until an attempt may begin; False if too many wait already."""
-        key, now = (user, address), self._clock()
-        count, free = self._failures.get(key, (0, now))
-        if count == 0 or now - free > FORGOTTEN_AFTER:
-            self._failures.pop(key, None)
-            return True
-        begin = max(now, free)
+    @contextlib.asynccontextmanager
+    async def attempt(self, user: str, address: str) -> AsyncIterator[Attempt]:
+        """Wait until an attempt may begin, and count how it ends; TooManyAttemptsError if too many wait already."""
+        if self._under_way >= self._limits.waiting_logins:
+            raise TooManyAttemptsError
+        self._under_way += 1
+        try:
+            keys = self._keys(user, address)
+            await self._turn(keys)
+            attempt = Attempt()
+            try:
+                yield attempt
+            finally:
+                self._count(keys, attempt.succeeded)
+        finally:
+            self._under_way -= 1
+
+    def _keys(self, user: str, address: str) -> Sequence[Key]:
+        """Return what an attempt is counted by."""
+        network = _network(address)
+        both = (BOTH, user, network)
+        if both in self._records and self._records[both].known:
+            return (both,)
+        return (both, (USER, user), (ADDRESS, network)) if network else (both, (USER, user))
+
+    async def _turn(self, keys: Sequence[Key]) -> None:
+        begin = now = self._clock()
+        slowed: list[tuple[_Record, float]] = []
+        for key in keys:
+            record = self._records.get(key)
+            if record is not None and now - record.free > FORGOTTEN_AFTER:
+                record.failures = 0
+            if record is not None and (delay := self._delay(key, record)):
+                slowed.append((record, delay))
+                begin = max(begin, record.free)
         if begin - now > LONGEST_QUEUE:
-            return False
-        self._failures[key] = count, begin + self._delay(count)
-        await self._sleep(begin - now)
-        return True
+            raise TooManyAttemptsError
+        for record, delay in slowed:
+            record.free = begin + delay
+        if begin > now:
+            await self._sleep(begin - now)
 
-    def failed(self, user: str, address: str) -> None:
-        """Count a failed attempt."""
-        key, now = (user, address), self._clock()
-        count, free = self._failures.pop(key, (0, now))
-        self._failures[key] = count + 1, max(free, now + self._delay(count + 1))
-        while len(self._failures) > KEPT:
-            self._failures.popitem(last=False)
+    def _count(self, keys: Sequence[Key], succeeded: bool) -> None:
+        now = self._clock()
+        for key in keys:
+            record = self._records.setdefault(key, _Record())
+            self._records.move_to_end(key)
+            if succeeded and key[0] == BOTH:
+                record.failures, record.free, record.known = 0, now, True
+            elif not succeeded:
+                record.failures += 1
+                record.free = max(record.free, now + self._delay(key, record))
+        while len(self._records) > KEPT:
+            self._records.popitem(last=False)
 
-    def succeeded(self, user: str, address: str) -> None:
-        """Forget the failures before a success."""
-        self._failures.pop((user, address), None)
+    def _delay(self, key: Key, record: _Record) -> float:
+        counted = record.failures - FREE[key[0]]
+        if counted <= 0:
+            return 0.0
+        return min(self._limits.failure_delay * 2.0 ** min(counted - 1, 16), self._limits.longest_failure_delay)
 
-    @staticmethod
-    def _delay(failures: int) -> float:
-        return min(FIRST_DELAY * 2.0 ** min(failures - 1, 16), LONGEST_DELAY)
+
+def _network(address: str) -> str:
+    """Return what stands for all addresses that one guesser is likely to have; empty if others use it for many."""
+    if not address:
+        return ""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        found = found.ipv4_mapped or found
+    if found.is_loopback:  # the CIM server, for all its users
+        return ""
+    return str(found) if found.version == 4 else str(ipaddress.ip_network((found, 64), strict=False))
