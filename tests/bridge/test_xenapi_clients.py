@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import shutil
-import subprocess
 import xmlrpc.client
 from urllib.parse import urlsplit
 
@@ -87,48 +85,6 @@ def test_asynchronous_start_is_a_task(xenapi, halted_vm, until):
     assert (record["status"], record["progress"], record["result"], record["error_info"]) == ("success", 1.0, "", [])
     assert xenapi.VM.get_power_state(halted_vm) == "Running"
     xenapi.task.destroy(task)
-
-
-PERL = r"""
-use strict; use warnings; use RPC::XML::Client;
-my ($url, $user, $password) = @ARGV;
-my $client = RPC::XML::Client->new($url);
-sub call {
-    my $answer = $client->send_request(@_);
-    die "no answer: $answer" unless ref $answer;
-    my $value = $answer->value;
-    die join(",", @{$value->{ErrorDescription}}) unless $value->{Status} eq "Success";
-    return $value->{Value};
-}
-my $session = call("session.login_with_password", RPC::XML::string->new($user), RPC::XML::string->new($password));
-for my $host (@{call("host.get_all", $session)}) {
-    my $metrics = call("host.get_metrics", $session, $host);
-    printf "%s %s %s\n", call("host.get_name_label", $session, $host),
-        call("host_metrics.get_memory_total", $session, $metrics),
-        call("host_metrics.get_memory_free", $session, $metrics);
-}
-call("session.logout", $session);
-"""
-
-
-def test_perl_reads_the_memory_of_hosts(bridge, xenapi):
-    perl = shutil.which("perl")
-    if perl is None or subprocess.run([perl, "-MRPC::XML::Client", "-e1"], capture_output=True).returncode:
-        pytest.skip("Perl's RPC::XML is not installed (Debian: librpc-xml-perl libwww-perl)")
-    answer = subprocess.run(
-        [perl, "-e", PERL, bridge.url("xenapi-http"), bridge.user, bridge.password],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert answer.returncode == 0, answer.stderr
-    expected = []
-    for host in xenapi.host.get_all():
-        metrics = xenapi.host.get_metrics(host)
-        total, free = (int(getattr(xenapi.host_metrics, f"get_memory_{kind}")(metrics)) for kind in ("total", "free"))
-        assert 0 < free < total
-        expected.append(f"{xenapi.host.get_name_label(host)} {total} {free}")
-    assert answer.stdout.splitlines() == expected
 
 
 class TestBadInput:

@@ -20,11 +20,11 @@ def java(folder: Path) -> list[str]:
     return [machine, "-cp", f"{AXMLRPC}:{folder}", "StartVm"]
 
 
-def perl(folder: Path) -> list[str]:
+def perl(folder: Path, script: str = "start_vm.pl") -> list[str]:
     found = program("perl", "perl")
     if subprocess.run([found, "-MRPC::XML::Client", "-e1"], capture_output=True).returncode:
         pytest.skip("Perl's RPC::XML is not installed (Debian: librpc-xml-perl libwww-perl)")
-    return [found, str(CLIENTS / "perl" / "start_vm.pl")]
+    return [found, str(CLIENTS / "perl" / script)]
 
 
 def openstack(folder: Path) -> list[str]:
@@ -44,6 +44,17 @@ def test_a_vm_is_read_and_started(bridge, xenapi, halted_vm, tmp_path, language)
     count, last = told.splitlines()
     assert int(count) == len(xenapi.VM.get_all())
     assert last == f"{xenapi.VM.get_name_label(halted_vm)} Running"
+
+
+def test_perl_reads_the_memory_of_hosts(bridge, xenapi, tmp_path):
+    told = run(*perl(tmp_path, "host_memory.pl"), bridge.url("xenapi-http"), bridge.user, bridge.password)
+    expected = []
+    for host in xenapi.host.get_all():
+        metrics = xenapi.host.get_metrics(host)
+        total, free = (int(getattr(xenapi.host_metrics, f"get_memory_{kind}")(metrics)) for kind in ("total", "free"))
+        assert 0 < free < total
+        expected.append(f"{xenapi.host.get_name_label(host)} {total} {free}")
+    assert told.splitlines() == expected
 
 
 @pytest.mark.slow

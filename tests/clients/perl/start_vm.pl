@@ -1,20 +1,12 @@
-# Logs in with RPC::XML, reads all VMs, starts the one named, and prints its name and state.
+# Logs in, reads all VMs, starts the one named, and prints its name and state.
 use strict;
 use warnings;
-use RPC::XML::Client;
+use FindBin;
+use lib $FindBin::Bin;
+use Calls;
 
 my ($url, $user, $password, $vm) = @ARGV;
-my $client = RPC::XML::Client->new($url);
-
-sub call {
-    my $answer = $client->send_request(@_);
-    die "no answer: $answer" unless ref $answer;
-    my $value = $answer->value;
-    die join(",", @{$value->{ErrorDescription}}) unless $value->{Status} eq "Success";
-    return $value->{Value};
-}
-
-my $session = call("session.login_with_password", map { RPC::XML::string->new($_) } $user, $password);
+my $session = log_in($url, $user, $password);
 print scalar(@{call("VM.get_all", $session)}), "\n";
 call("VM.start", $session, $vm, RPC::XML::boolean->new(0));
 my $record = call("VM.get_record", $session, $vm);
