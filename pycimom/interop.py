@@ -18,7 +18,7 @@ from cim_provider import (
     Status,
     Value,
 )
-from pycimom.profiles import PROFILE
+from pycimom.profiles import PROFILE, ProfileMirror
 from pycimom.repository import Repository
 from pycimom.static import StaticView, declare
 from pycimom.statistics import Statistics, Totals, properties
@@ -87,13 +87,19 @@ class InteropProvider(Provider):
         identity: ServerIdentity,
         indication_service: InstanceName | None = None,
         statistics: Statistics | None = None,
+        mirrors: Sequence[ProfileMirror] = (),
     ) -> None:
-        """``indication_service`` is the central instance of the Indications profile, if the server implements it."""
+        """``indication_service`` is the central instance of the Indications profile, if the server implements it.
+
+        ``mirrors`` show the profiles of providers here.
+        """
         self._declarations = {name: declare(repository.get(identity.namespace, name)) for name in _CLASSES}
         self._repository = repository
         self._identity = identity
         self._fixed = _instances(identity, indication_service)
-        self._namespaces: Sequence[str] = ()
+        self._mirrors = mirrors
+        self._shown: tuple[Sequence[str], Sequence[InstanceName]] = ((), ())
+        """The namespaces and the providers' profiles that the view has."""
         self._statistics = statistics or Statistics()
         self._counted: Mapping[str, Totals] = {}
         self._view = StaticView.of(self._fixed)
@@ -105,18 +111,20 @@ class InteropProvider(Provider):
         return self._declarations
 
     def view(self) -> StaticView:
-        """Return a view with the namespaces that there are now, and what has been counted so far."""
+        """Return a view with the namespaces and profiles that there are now, and what has been counted so far."""
         with self._lock:  # any thread may ask
             return self._renewed()
 
     def _renewed(self) -> StaticView:
         manager = self._fixed[0]
         names = self._repository.namespaces()
-        if names != self._namespaces:
+        profiles = [each for mirror in self._mirrors for each in mirror.profiles()]
+        if (names, profiles) != self._shown:
             namespaces = [_namespace(self._identity, name) for name in names]
             links = [_link(self._identity, NAMESPACE_IN_MANAGER, manager, each) for each in namespaces]
-            self._view = StaticView.of([*self._fixed, *namespaces, *links])
-            self._namespaces = names
+            registered = [link for each in profiles for link in _registered(self._identity, each)]
+            self._view = StaticView.of([*self._fixed, *namespaces, *links, *registered])
+            self._shown = names, profiles
             self._counted = {}
         self._show_statistics(manager)
         return self._view
@@ -234,7 +242,7 @@ def _profiles(
     identity: ServerIdentity, manager: Instance, system: Instance, indication_service: InstanceName | None
 ) -> list[Instance]:
     """Return the profiles that the server itself implements, their central instances, and which refers to which."""
-    registration = _profile(identity, "DSP1033", "Profile Registration", "1.1.0")
+    registration = _registration(identity)
     server = _profile(identity, "SMI-S:Server", "Server", "1.2.0", _SNIA)
     made = [
         registration,
@@ -255,6 +263,20 @@ def _profiles(
                 _link(identity, REFERENCED_PROFILE, registration, indications),  # Antecedent is the one referred to
             ]
     return made
+
+
+def _registered(identity: ServerIdentity, profile: InstanceName) -> tuple[Instance, Instance]:
+    """Return how a provider's profile is tied to that by which the server registers it."""
+    registration = _registration(identity)
+    name = profile.within(identity.namespace)
+    return (
+        _conforms(identity, registration, name),
+        _instance(identity, REFERENCED_PROFILE, {"Antecedent": _name(registration), "Dependent": name}),
+    )
+
+
+def _registration(identity: ServerIdentity) -> Instance:
+    return _profile(identity, "DSP1033", "Profile Registration", "1.1.0")
 
 
 def _profile(identity: ServerIdentity, document: str, name: str, version: str, organization: int = _DMTF) -> Instance:

@@ -1,4 +1,4 @@
-"""Profile classes of providers, readable in the interop namespace too (DSP1033)."""
+"""Profile classes, readable both in the interop namespace and where the elements are that conform (DSP1033)."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class ProfileMirror(Provider):
 
     def __init__(self, provider: Provider, repository: Repository, home: str, namespace: str) -> None:
         self._provider = provider
-        self._home = home
-        self._profiles = {
-            name.lower() for name in provider.declarations if _is_below(repository, home, name, (PROFILE,))
-        }
+        self._repository = repository
+        self.home = home
+        """The namespace that the provider serves."""
+        self._is_profile: dict[str, bool] = {}
         self._declarations = {
             name: each
             for name, each in provider.declarations.items()
@@ -45,6 +45,15 @@ class ProfileMirror(Provider):
     def view(self) -> View:
         """Return what the provider's newest view looks like from here."""
         return _MirrorView(self, self._provider.view())
+
+    def profiles(self) -> Sequence[InstanceName]:
+        """Return the names of all profiles that the provider has; none while it cannot be read."""
+        try:
+            view = self.view()
+        except CimError:
+            return ()
+        classes = (name for name in self._declarations if self._names_profile(name))
+        return [each.name for name in classes for each in view.instances(name) if each.name is not None]
 
     def show_all(self, class_name: str, instances: Sequence[Instance]) -> Sequence[Instance]:
         """Return instances as they look from here; the same sequence for the same sequence."""
@@ -66,9 +75,15 @@ class ProfileMirror(Provider):
         return self._name(value) if isinstance(value, InstanceName) else value
 
     def _name(self, name: InstanceName) -> InstanceName:
-        if name.class_name.lower() in self._profiles:
+        if self._names_profile(name.class_name):
             return InstanceName(name.class_name, name.keys)
-        return name.within(self._home)
+        return name.within(self.home)
+
+    def _names_profile(self, class_name: str) -> bool:
+        known = self._is_profile.get(class_name)
+        if known is None:
+            known = self._is_profile[class_name] = _is_below(self._repository, self.home, class_name, (PROFILE,))
+        return known
 
 
 class _MirrorView:

@@ -127,11 +127,15 @@ class CimServer:
             self.broker.fall_back(partial(_keep_unserved, self.broker, self._store))
         if INTEROP_NAMESPACE not in repository.namespaces():
             return
-        for each in self.broker.registrations:
-            for home in each.namespaces:
-                mirror = ProfileMirror(each.provider, repository, home, INTEROP_NAMESPACE)
-                if home != INTEROP_NAMESPACE and mirror.declarations:
-                    self.broker.register(Registration(mirror, (INTEROP_NAMESPACE,)))
+        mirrors = [
+            mirror
+            for each in self.broker.registrations
+            for home in each.namespaces
+            if home != INTEROP_NAMESPACE
+            and (mirror := ProfileMirror(each.provider, repository, home, INTEROP_NAMESPACE)).declarations
+        ]
+        for mirror in mirrors:
+            self.broker.register(Registration(mirror, (INTEROP_NAMESPACE,)))
         service = None
         if self._store is not None:
             indications = IndicationService(
@@ -145,8 +149,11 @@ class CimServer:
             self.broker.register(Registration(indications, (INTEROP_NAMESPACE,)))
             service = indications.name
         identity = ServerIdentity(settings.host, settings.version, INTEROP_NAMESPACE)
-        interop = InteropProvider(repository, identity, service, self._statistics)
+        interop = InteropProvider(repository, identity, service, self._statistics, mirrors)
         self.broker.register(Registration(interop, (INTEROP_NAMESPACE,)))
+        for home in dict.fromkeys(mirror.home for mirror in mirrors):
+            own = ProfileMirror(interop, repository, INTEROP_NAMESPACE, home)
+            self.broker.register(Registration(own, (home,)))
 
     @property
     def doors(self) -> Sequence[Door]:

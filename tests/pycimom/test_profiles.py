@@ -82,7 +82,8 @@ def test_the_servers_own_profiles_have_central_instances(server: pywbem.WBEMServ
 def test_the_profile_that_is_referenced_is_the_antecedent(server: pywbem.WBEMServer):
     links = server.conn.EnumerateInstances("CIM_ReferencedProfile", namespace="root/interop")
     assert {link["Antecedent"]["InstanceID"] for link in links} == {"xen-cim:DSP1033"}
-    assert {link["Dependent"]["InstanceID"] for link in links} == {"xen-cim:DSP1054", "xen-cim:DSP1054:1.1.0"}
+    dependents = {link["Dependent"]["InstanceID"] for link in links}
+    assert dependents == {"xen-cim:DSP1054", "xen-cim:DSP1054:1.1.0", "test:profile"}
 
 
 def test_a_providers_profile_leads_from_interop_to_where_its_instances_are(server: pywbem.WBEMServer):
@@ -94,6 +95,27 @@ def test_a_providers_profile_leads_from_interop_to_where_its_instances_are(serve
     (link,) = server.conn.EnumerateInstances("Test_Conforms", namespace="root/interop")
     assert (link["ConformantStandard"].namespace, link["ManagedElement"].namespace) == ("root/interop", "root/cimv2")
     assert server.conn.GetInstance(link.path) == link
+
+
+@pytest.mark.parametrize("namespace", ["root/interop", "root/cimv2"])
+def test_all_profiles_are_readable_in_both_namespaces(server: pywbem.WBEMServer, namespace: str):
+    conn = server.conn
+    paths = {each["InstanceID"]: each for each in conn.EnumerateInstanceNames("CIM_RegisteredProfile", namespace)}
+    assert paths.keys() == {each["InstanceID"] for each in server.profiles}
+    assert {"test:profile", "xen-cim:DSP1033", "xen-cim:DSP1054"} < paths.keys()
+    assert {each.namespace for each in paths.values()} == {namespace}
+    for path in paths.values():
+        assert conn.GetInstance(path)["RegisteredName"]
+        (registration,) = conn.AssociatorNames(
+            path, AssocClass="CIM_ElementConformsToProfile", Role="ManagedElement", ResultRole="ConformantStandard"
+        )
+        assert (registration.namespace, registration["InstanceID"]) == (namespace, "xen-cim:DSP1033")
+        conforming = conn.AssociatorNames(registration, AssocClass="CIM_ElementConformsToProfile")
+        assert (path.namespace, path.keybindings) in [(each.namespace, each.keybindings) for each in conforming]
+    (service,) = conn.AssociatorNames(
+        paths["xen-cim:DSP1054"], AssocClass="CIM_ElementConformsToProfile", ResultRole="ManagedElement"
+    )
+    assert (service.namespace, service.classname) == ("root/interop", "CIM_IndicationService")
 
 
 def test_the_servers_services_are_hosted_by_its_system(server: pywbem.WBEMServer):
