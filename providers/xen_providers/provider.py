@@ -22,7 +22,7 @@ from cim_provider import (
     Status,
     Value,
 )
-from xen_providers import capabilities, hosts, jobs, services, virtual_systems
+from xen_providers import capabilities, hosts, jobs, profiles, services, virtual_systems
 from xen_providers.declaration import MappedClass
 from xen_providers.indications import INDICATIONS, LifecycleIndication, Watchers
 from xen_providers.inputs import Inputs
@@ -43,6 +43,7 @@ CLASSES: tuple[MappedClass, ...] = (
     *services.CLASSES,
     *capabilities.CLASSES,
     *jobs.CLASSES,
+    *profiles.CLASSES,
 )
 FIRST_READ = 10.0
 """Seconds that a start waits for the first read; after that the host serves what else it has."""
