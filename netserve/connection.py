@@ -202,7 +202,8 @@ class Connection(asyncio.Protocol):
         try:
             self._receive()
         except h11.RemoteProtocolError as error:
-            self._refuse(error.error_status_hint, f"{error}.")
+            sentence = str(error).partition(":")[0]  # what follows is the client's own words, perhaps secret ones
+            self._refuse(error.error_status_hint, f"{sentence}.")
         except _RefusalError as refusal:
             self._refuse(refusal.status, str(refusal))
         except ValueError:  # h11 takes a Content-Length of any number of digits to int()
@@ -274,7 +275,8 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             raise
         except Exception:
-            log.exception("http.handler_failed", door=self._at.door.name, method=request.method, target=request.target)
+            path = request.target.partition("?")[0]  # a query may hold a secret
+            log.exception("http.handler_failed", door=self._at.door.name, method=request.method, path=path)
             self._task = None
             if self._http.our_state is h11.SEND_RESPONSE:
                 self._refuse(500, "The server failed to answer; its log says why.")

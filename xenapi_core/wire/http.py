@@ -53,7 +53,7 @@ class XenApiHandler:
         if request.method != "POST":
             return Response(405, (("Allow", METHODS),))
         if origins.refused(request):
-            log.warning("origin_refused", door=request.door.name, origin=request.headers.get("origin"))
+            log.warning("origin_refused", door=request.door.name, origin=(request.headers.get("origin") or "")[:80])
             return Response(403, origins.sharing(request))
         if not _welcome(request.door, request.peer):
             log.warning("peer_refused", door=request.door.name, uid=request.peer.uid)
@@ -149,7 +149,8 @@ def _is_json(target: str) -> bool:
 
 
 def _log_malformed(request: Request, error: MalformedError) -> None:
-    log.info("request_malformed", address=request.peer.address or "unix", reason=str(error))
+    """Tell that somebody sends what is no call, but not in its own words: they may be a secret's."""
+    log.info("request_malformed", address=request.peer.address or "unix", code=error.code, size=len(request.body))
 
 
 def _welcome(door: Door, peer: Peer) -> bool:
