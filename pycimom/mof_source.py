@@ -15,6 +15,7 @@ _TOKEN = re.compile(
       | (?P<mark> . )""",
     re.VERBOSE | re.DOTALL,
 )
+_LINE_END = re.compile(r"\r\n?")
 _INCLUDE = re.compile(r'#pragma\s+include\s*\(\s*"([^"]+)"\s*\)', re.IGNORECASE)
 
 
@@ -46,13 +47,15 @@ class Declaration:
 
 @dataclass(frozen=True)
 class MofText:
-    """A piece of MOF and the name of the file it stands in."""
+    """A piece of MOF and the name of the file it stands in; whatever its line ends were, they are newlines here."""
 
     file: str
     text: str
     declarations: tuple[Declaration, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        # A lone carriage return is no line to pywbem's compiler, and breaks how it tells of errors.
+        object.__setattr__(self, "text", _LINE_END.sub("\n", self.text))
         object.__setattr__(self, "declarations", tuple(_declarations(self.file, self.text)))
 
 

@@ -11,7 +11,8 @@ import pywbem
 from lxml import etree
 
 from cim_provider import CimError, Status
-from pycimom.mof_source import MofError
+from pycimom.mof_compiler import Compilation
+from pycimom.mof_source import MofError, MofText
 from pycimom.repository import Repository
 from pycimom.repository_cache import open_repository
 
@@ -194,6 +195,12 @@ class TestMofErrors:
         assert says in error.value.message
         assert str(error.value).startswith(f"{bad}:{line}: ")
         assert not list((tmp_path / "cache").iterdir())
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+    def test_lines_end_as_they_like(self, end: str):
+        wrong = MofText("wrong.mof", end * 3 + "nonsense" + end + "class A {};")
+        with pytest.raises(MofError, match=r"^wrong\.mof:4: "):
+            Compilation().compile(wrong)
 
     def test_files_may_come_in_any_order(self, schema_archive: Path, tmp_path: Path):
         below, above = tmp_path / "below.mof", tmp_path / "above.mof"
