@@ -1,4 +1,4 @@
-"""Small files that must be whole and private."""
+"""Files and folders that must be whole and private."""
 
 from __future__ import annotations
 
@@ -21,7 +21,21 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a private folder, and those that it is in, durably, where there is none."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make durable which files a folder holds."""
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

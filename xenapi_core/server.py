@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from netserve.doors import Door
+from netserve.files import make_folder
 from netserve.origins import ANY, is_origin
 from netserve.server import HttpServer
 from xenapi_core.access.local import LocalUsers
@@ -30,15 +31,12 @@ from xenapi_core.hypervisors.fleet import simulated_fleet
 from xenapi_core.limits import DEFAULT, Limits
 from xenapi_core.population import populate
 from xenapi_core.scenario import load
-from xenapi_core.store import JournalError, Store
+from xenapi_core.store import JOURNAL, JournalError, Store
 from xenapi_core.wire import jsonrpc, xmlrpc
 from xenapi_core.wire.dispatch import Dispatcher
 from xenapi_core.wire.http import XenApiHandler
 
 log = structlog.get_logger(__name__)
-
-JOURNAL = "xen-api.journal"
-"""The name of the journal in the state folder."""
 
 HOUSEKEEPING = 60.0
 """Seconds between looking for sessions and tasks that are too old."""
@@ -227,14 +225,19 @@ def _without_collection() -> Iterator[None]:
 
 def _open_store(settings: Settings, model: Datamodel) -> Store:
     try:
-        settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(settings.state)
     except OSError as error:
         raise JournalError(f"The state folder {settings.state} cannot be made: {error.strerror}.") from error
-    store = Store(model, settings.state / JOURNAL)
+
+    def first(store: Store) -> None:
+        populate(store, load(settings.scenario, hosts=settings.hosts, vms=settings.vms, seed=settings.seed))
+
+    path = settings.state / JOURNAL
+    store = Store(model, path, first=first)
     try:
-        role.establish(store, model)
         if not store.durable.count("pool"):
-            populate(store, load(settings.scenario, hosts=settings.hosts, vms=settings.vms, seed=settings.seed))
+            raise JournalError(f"The journal {path} is damaged: it holds no pool.")
+        role.establish(store, model)
     except BaseException:
         store.close()
         raise

@@ -6,11 +6,13 @@ import asyncio
 import gc
 import os
 import shutil
+import sqlite3
 import threading
 import time
 import xmlrpc.client
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -171,6 +173,21 @@ def test_a_journal_that_fails_is_told(running, monkeypatch):
     assert failure.value.details[0] == "INTERNAL_ERROR"
     assert "disk is full" in str(failed.result(10))
     assert session.xenapi.VM.get_name_label(vm) != "lost"
+
+
+async def test_a_journal_without_a_pool_is_damaged_and_never_an_empty_pool(settings):
+    settings = replace(settings, vms=1)
+    server = XenApiServer(settings)
+    await server.start()
+    await server.stop()
+    journal = settings.state / JOURNAL
+    with closing(sqlite3.connect(journal)) as database, database:
+        database.execute("DELETE FROM objects WHERE class = 'pool'")
+    with pytest.raises(JournalError, match=rf"{journal} is damaged: it holds no pool\."):
+        await XenApiServer(settings).start()
+    journal.write_bytes(b"")
+    with pytest.raises(JournalError, match=rf"{journal} is damaged: the file is empty\."):
+        await XenApiServer(settings).start()
 
 
 async def test_a_pam_door_tells_at_its_opening_what_it_cannot_check(settings, tmp_path, monkeypatch, capsys):

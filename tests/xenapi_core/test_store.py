@@ -1,91 +1,20 @@
-"""The store: atomic, durable, in order; relations kept; what cannot be opened is refused."""
+"""The store: atomic, durable, in order; relations kept."""
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-import stat
 import threading
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
-from xenapi_core.datamodel import (
-    NULL,
-    RO,
-    RW,
-    STATIC,
-    Datamodel,
-    Objects,
-    Operations,
-    Record,
-    Ref,
-    XenApiError,
-    XenClass,
-)
-from xenapi_core.datamodel.fields import field, reverse
+from box_model import MODEL, Mood, snapshot
+from xenapi_core.datamodel import NULL, Record, XenApiError
 from xenapi_core.store import JournalError, Store
-from xenapi_core.store.journal import APPLICATION, FORMAT
-
-BoxRef = Annotated[str, Ref("Box")]
-
-
-class Mood(StrEnum):
-    """A word."""
-
-    calm = "calm"
-    wild = "wild"
-
-
-class BoxOperations(Operations):
-    """An open box can be closed."""
-
-    def check(self, objects: Objects, record: Record, operation: str) -> None:
-        if operation not in self.allowed(objects, record):
-            raise XenApiError("OPERATION_NOT_ALLOWED", operation)
-
-    def allowed(self, objects: Objects, record: Record) -> list[str]:
-        return ["close"] if record["name_label"] == "open" else []
-
-
-class Box(XenClass, operations=BoxOperations()):
-    """Holds things."""
-
-    uuid: str = field(RO)
-    name_label: str = field(RW, default="")
-    allowed_operations: list[str] = field(RO, default=[])
-    mood: Mood = field(RO, default=Mood.calm)
-    since: datetime = field(RO)
-    labels: dict[int, list[str]] = field(RW, default={})
-    things: list[Annotated[str, Ref("Thing")]] = reverse("Thing", "box")
-    weight: float = field(RO, sampled=True)
-
-
-class Thing(XenClass):
-    """Is in a box."""
-
-    uuid: str = field(RO)
-    box: BoxRef = field(STATIC, default=NULL)
-
-
-class Passing(XenClass, persistent=False):
-    """Does not outlive the process."""
-
-    uuid: str = field(RO)
-
-
-MODEL = Datamodel([Box, Thing, Passing])
-
-
-def snapshot(store: Store) -> dict[str, list[tuple[str, dict[str, object]]]]:
-    """Return everything durable, in order."""
-    return {cls: [(each.ref, dict(each.items())) for each in store.durable.records(cls)] for cls in MODEL.classes}
 
 
 @pytest.fixture
@@ -283,72 +212,6 @@ def test_what_was_not_closed_is_there_too(path, tmp_path):
     assert again.durable.get(box) is not None
     again.close()
     store.close()
-
-
-def test_a_journal_is_the_owners_alone_and_in_use_once(path):
-    store = Store(MODEL, path)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    with pytest.raises(JournalError, match="in use by another process"):
-        Store(MODEL, path)
-    store.close()
-    Store(MODEL, path).close()
-
-
-def test_files_of_others_are_refused_and_left_alone(tmp_path):
-    text = tmp_path / "text"
-    text.write_text("Dear diary, " * 100)
-    with pytest.raises(JournalError, match=r"no journal of this server\.$"):
-        Store(MODEL, text)
-    assert text.read_text().startswith("Dear diary")
-    database = tmp_path / "database"
-    with sqlite3.connect(database) as connection:
-        connection.execute("CREATE TABLE songs (name TEXT)")
-    connection.close()
-    with pytest.raises(JournalError, match="no journal of this server"):
-        Store(MODEL, database)
-    with pytest.raises(JournalError, match="cannot be opened"):
-        Store(MODEL, tmp_path / "nowhere" / "journal")
-
-
-def test_a_newer_format_is_refused(path):
-    Store(MODEL, path).close()
-    with sqlite3.connect(path) as connection:
-        connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
-        assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION,)
-    connection.close()
-    with pytest.raises(JournalError, match="written by a newer version"):
-        Store(MODEL, path)
-
-
-def test_a_damaged_journal_is_refused(path):
-    store = Store(MODEL, path)
-    with store.write() as change:
-        change.create("Box", {})
-    store.close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE objects SET fields = 'nonsense'")
-    connection.close()
-    with pytest.raises(JournalError, match=r"is damaged: object OpaqueRef:.* of class Box"):
-        Store(MODEL, path)
-
-
-def test_what_the_datamodel_no_longer_has_is_left_out(path):
-    store = Store(MODEL, path)
-    with store.write() as change:
-        box = change.create("Box", {"name_label": "x"})
-        change.create("Thing", {})
-    store.close()
-
-    class Box(XenClass):
-        """An earlier box."""
-
-        uuid: str = field(RO)
-        colour: str = field(RO, default="red")
-
-    fewer = Store(Datamodel([Box]), path)
-    assert fewer.record(box).colour == "red"
-    assert len(fewer.durable) == 1
-    fewer.close()
 
 
 async def test_concurrent_writers_lose_nothing(path):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from xenapi_core.datamodel.registry import Datamodel
 from xenapi_core.datamodel.types import NULL
 from xenapi_core.datamodel.xenclass import ClassDefinition
 from xenapi_core.store.change import Change
-from xenapi_core.store.journal import Journal, JournalError
+from xenapi_core.store.journal import Journal
+from xenapi_core.store.journal_file import JournalError
 from xenapi_core.store.log import DEL, MOD, ChangeLog, Commit, Entry
 from xenapi_core.store.table import Layer, Table
 
@@ -30,9 +32,17 @@ class Store:
     Owned by one event loop: all methods are called there. Without a running loop a write is durable when it returns.
     """
 
-    def __init__(self, model: Datamodel, path: Path | None = None, *, log_limit: int = 20_000) -> None:
+    def __init__(
+        self,
+        model: Datamodel,
+        path: Path | None = None,
+        *,
+        first: Callable[[Store], None] = lambda store: None,
+        log_limit: int = 20_000,
+    ) -> None:
         """Open the journal at a path and load it; without a path nothing outlives the process.
 
+        ``first`` writes what is in a journal that has to be made: it is made with all of that, or not at all.
         JournalError, with a sentence for people, if the file is not ours, of a newer format, damaged, or in use.
         """
         self.model = model
@@ -43,10 +53,10 @@ class Store:
             name: tuple(cls.fields[field].default for field in self._sampled[name])
             for name, cls in model.classes.items()
         }
-        self._journal = Journal(path, model) if path else None
+        self._journal = Journal(path, model, partial(_first, model, first)) if path else None
         try:
+            last_row = self._load()
             self.log = ChangeLog((self._journal.begin_epoch() if self._journal else 1) << EPOCH_BITS, log_limit)
-            last_row = self._load() if self._journal else 0
         except JournalError:
             self.close()
             raise
@@ -227,6 +237,12 @@ class Store:
             self._writer.shutdown(wait=True)
         if self._journal is not None:
             self._journal.close()
+
+
+def _first(model: Datamodel, write: Callable[[Store], None]) -> Iterable[Record]:
+    store = Store(model)
+    write(store)
+    return store.durable
 
 
 def _sampled_fields(cls: ClassDefinition) -> dict[str, int]:

@@ -20,6 +20,9 @@ class Table:
     def __len__(self) -> int:
         return len(self._objects)
 
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._objects.values())
+
     def get(self, ref: str) -> Record | None:
         """Return the object of a reference, None if there is none."""
         return self._objects.get(ref)
