@@ -119,9 +119,12 @@ class Inputs:
 
     def all_settings(self, name: str) -> list[Settings]:
         """Return embedded instances, or the one that came without an array; none if the parameter is missing."""
+        return [Settings(path, embedded(path, value)) for path, value in self.values(name)]
+
+    def values(self, name: str) -> list[tuple[str, Scalar]]:
+        """Return the values of an array as they came, each with what it is to be called in an error."""
         values = listed(self.get(name))
-        paths = [name if len(values) == 1 else f"{name}[{number}]" for number in range(len(values))]
-        return [Settings(path, _embedded(path, value)) for path, value in zip(paths, values, strict=True)]
+        return [(name if len(values) == 1 else f"{name}[{number}]", value) for number, value in enumerate(values)]
 
     def element(self, name: str, *classes: MappedClass) -> Element | None:
         """Return the instance of one of some classes that a parameter names: by its path, also as text, or its uuid."""
@@ -131,7 +134,7 @@ class Inputs:
 
     def elements(self, name: str, *classes: MappedClass) -> list[Element]:
         """Return the instances that an array names."""
-        return [self.found(f"{name}[{number}]", each, *classes) for number, each in enumerate(listed(self.get(name)))]
+        return [self.found(path, value, *classes) for path, value in self.values(name)]
 
     def found(self, parameter: str, value: Any, *classes: MappedClass) -> Element:
         """Return the instance of one of some classes that a value names."""
@@ -192,7 +195,8 @@ def as_flag(parameter: str, value: Value) -> bool | None:
     return value
 
 
-def _embedded(parameter: str, value: Scalar) -> Instance:
+def embedded(parameter: str, value: Scalar) -> Instance:
+    """Return an embedded instance, which came as CIM-XML or as MOF text."""
     if isinstance(value, Instance):
         return value
     if not isinstance(value, str):

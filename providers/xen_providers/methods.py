@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from cim_provider import CimError, InstanceName, MethodResult, Principal, Status
+from cim_provider import CimError, InstanceName, MethodResult, Principal, Status, Value
 from xen_providers.access import XenPrincipal
 from xen_providers.outcomes import JOB_STARTED, cim_error
 from xen_providers.replica import Replica
@@ -52,13 +52,15 @@ class Call:
         job_class: str,
         work: Callable[[Work], Awaitable[None]],
         details: Mapping[str, str] | None = None,
-        **outputs: Any,
+        first: Callable[[Work], Awaitable[Mapping[str, Value]]] | None = None,
     ) -> MethodResult:
         """Begin work of several steps as a job, and return the method's answer.
 
-        ``details`` go into the other_config of the job's task, ``outputs`` into the answer.
+        ``details`` go into the other_config of the job's task. ``first`` is done before the method answers, and
+        returns its other outputs.
         """
-        job = await self.workshop.begin(self.xen, job_class, self.method, work, {**self._origin(), **(details or {})})
+        origin = {**self._origin(), **(details or {})}
+        job, outputs = await self.workshop.begin(self.xen, job_class, self.method, work, origin, first or _no_outputs)
         return MethodResult(JOB_STARTED, {"Job": job, **outputs})
 
     async def follow(self, job_class: str, task: str, details: Mapping[str, str], **outputs: Any) -> MethodResult:
@@ -69,3 +71,7 @@ class Call:
     def _origin(self) -> Mapping[str, str]:
         """Return what a job's task keeps of the method that began it."""
         return {METHOD: self.method, TARGET: str(self.target)}
+
+
+async def _no_outputs(work: Work) -> Mapping[str, Value]:
+    return {}

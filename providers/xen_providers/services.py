@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from xen_providers import system_management
 from xen_providers.declaration import (
-    AnyOf,
     Mapped,
     MappedClass,
+    MappedMethod,
     association,
     boolean,
     key,
@@ -17,7 +18,6 @@ from xen_providers.declaration import (
 )
 from xen_providers.expressions import POOL, constant
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
-from xen_providers.jobs import JOBS
 from xen_providers.virtual_systems import COMPUTER_SYSTEM
 
 ENABLED, OK, HEALTHY, NOT_APPLICABLE = 2, 2, 5, 12
@@ -26,7 +26,12 @@ MANAGES = 5
 
 
 def _service(
-    name: str, superclass: str, label: str, description: str, properties: Mapping[str, Mapped] | None = None
+    name: str,
+    superclass: str,
+    label: str,
+    description: str,
+    properties: Mapping[str, Mapped] | None = None,
+    methods: Mapping[str, MappedMethod] | None = None,
 ) -> MappedClass:
     """Declare a service that a pool has once. It belongs to the master, as the Xen-API of a pool does."""
     return MappedClass(
@@ -51,6 +56,7 @@ def _service(
             "CommunicationStatus": uint16(constant(COMMUNICATION_OK)),
             **(properties or {}),
         },
+        methods=methods or {},
     )
 
 
@@ -60,6 +66,7 @@ VIRTUAL_SYSTEM_MANAGEMENT_SERVICE = _service(
     "Xen Hypervisor",
     "Defines, changes and destroys virtual machines",
     {"Version": string("master.software_version/product_version")},
+    system_management.METHODS,
 )
 VIRTUAL_SYSTEM_MIGRATION_SERVICE = _service(
     "Xen_VirtualSystemMigrationService",
@@ -131,42 +138,4 @@ AFFECTED = (
 )
 """Which service manages the instances of which class."""
 
-
-def _owns(service: MappedClass, common: str, *kinds: str) -> MappedClass:
-    """Declare that jobs of some kinds, whose common class is named first, are begun by methods of a service."""
-    jobs = AnyOf(common, tuple(each for each in JOBS if each.name in kinds))
-    return association(
-        f"{service.name}OwningJobElement",
-        "Xen_OwningJobElement",
-        source="task",
-        ends={"OwningElement": (service, POOL), "OwnedElement": (jobs, "")},
-    )
-
-
-OWNED_JOBS = (
-    _owns(
-        VIRTUAL_SYSTEM_MANAGEMENT_SERVICE,
-        "Xen_VirtualSystemManagementServiceJob",
-        "Xen_VirtualSystemModifyResourcesJob",
-        "Xen_VirtualSystemCreateJob",
-    ),
-    _owns(
-        VIRTUAL_SYSTEM_MIGRATION_SERVICE,
-        "Xen_VirtualSystemMigrationServiceJob",
-        "Xen_VirtualSystemMigrationServiceJob",
-    ),
-    _owns(
-        VIRTUAL_SYSTEM_SNAPSHOT_SERVICE,
-        "Xen_Job",
-        "Xen_StartSnapshotForestExportJob",
-        "Xen_EndSnapshotForestExportJob",
-    ),
-    _owns(
-        STORAGE_POOL_MANAGEMENT_SERVICE,
-        "Xen_Job",
-        "Xen_ConnectToDiskImageJob",
-        "Xen_DisconnectFromDiskImageJob",
-    ),
-)
-
-CLASSES = (*SERVICES, *HOSTED_SERVICES, *(affects(*each) for each in AFFECTED), *OWNED_JOBS)
+CLASSES = (*SERVICES, *HOSTED_SERVICES, *(affects(*each) for each in AFFECTED))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import structlog
 
@@ -47,9 +47,12 @@ class Work:
         """``xen`` calls for the caller; ``worker`` names the bridge; ``task`` tells of the work, if one does."""
         self.xen = xen
         self.task = task
+        self.notes: dict[str, str] | None = {}
+        """What was told before the task became a job."""
         self._replica = replica
         self._worker = worker
         self._made: list[tuple[str, str]] = []
+        self._undo: list[Callable[[], Awaitable[Any]]] = []
         self._told = 0.0
 
     async def make(self, message: str, *parameters: object) -> str:
@@ -64,6 +67,15 @@ class Work:
             raise MethodError(Failure.FAILED, f"{message} ended without a result.")
         return await self._keep(message.partition(".")[0], found[0])
 
+    async def change(self, message: str, ref: str, *values: object, back: Sequence[object]) -> None:
+        """Call a message that changes an object; if the work fails, it is called again with the values ``back``."""
+        await self.attach(message, ref, *values, undo=message, back=back)
+
+    async def attach(self, message: str, ref: str, *values: object, undo: str, back: Sequence[object] = ()) -> None:
+        """Call a message such as ``VBD.plug``; if the work fails, ``undo`` is called with the values ``back``."""
+        await self.xen(message, ref, *values)
+        self._undo.append(lambda: self.xen(undo, ref, *back))
+
     async def slowly(self, message: str, *parameters: object, until: float = 1.0) -> str:
         """Call a message that takes its time as a task of its own, whose end ends it; return its result as text."""
         begun = self._told
@@ -75,10 +87,15 @@ class Work:
                     return _outcome(record)
             raise MethodError(Failure.FAILED, f"The task of {message} is gone.")
         except asyncio.CancelledError:
-            await self._quietly("task.cancel", task)
+            await self.quietly("task.cancel", task)
             raise
         finally:
-            await self._quietly("task.destroy", task)
+            await self.quietly("task.destroy", task)
+
+    @property
+    def done(self) -> float:
+        """How much was last told to be done, from 0 to 1."""
+        return self._told
 
     async def progress(self, fraction: float) -> None:
         """Tell how much is done, from 0 to 1."""
@@ -88,7 +105,9 @@ class Work:
 
     async def tell(self, key: str, value: str) -> None:
         """Put something into the other_config of the job's task, if there is one, such as ``RESULT`` and a property."""
-        if self.task is not None:
+        if self.notes is not None:
+            self.notes[key] = value
+        elif self.task is not None:
             await self._replica.xen("task.add_to_other_config", self.task, key, value)
 
     async def finish(self) -> None:
@@ -97,20 +116,22 @@ class Work:
             await self._replica.xen(f"{cls}.remove_from_other_config", ref, UNFINISHED)
 
     async def undo(self) -> None:
-        """Remove what was made, the last first."""
-        while self._made:
-            cls, ref = self._made.pop()
+        """Take back what was done, the last first."""
+        while self._undo:
+            step = self._undo.pop()
             try:
-                await remove(self.xen, cls, ref)
+                await step()
             except CimError as error:
-                log.warning("not_removed", cls=cls, ref=ref, reason=error.description)
+                log.warning("not_undone", task=self.task, reason=error.description)
 
     async def _keep(self, cls: str, ref: str) -> str:
         self._made.append((cls, ref))
+        self._undo.append(lambda: remove(self.xen, cls, ref))
         await self._replica.xen(f"{cls}.add_to_other_config", ref, UNFINISHED, _mark(self._worker, ref))
         return ref
 
-    async def _quietly(self, message: str, ref: str) -> None:
+    async def quietly(self, message: str, ref: str) -> None:
+        """Call a message about an object that may be gone by now."""
         try:
             await self.xen(message, ref)
         except CimError as error:
@@ -128,6 +149,10 @@ def _outcome(task: Record) -> str:
         return str(task["result"])
     code, *parameters = task["error_info"] or ["TASK_CANCELLED"]
     raise MethodError(Failure.FAILED, str(XenApiError(code, parameters)), code, tuple(parameters))
+
+
+async def _nothing(work: Work) -> Any:
+    return None
 
 
 class Workshop:
@@ -161,17 +186,31 @@ class Workshop:
         title: str,
         work: Callable[[Work], Awaitable[None]],
         details: Mapping[str, str],
-    ) -> InstanceName:
-        """Begin some work as a job and return the job's name. ``details`` go into its task's other_config."""
+        first: Callable[[Work], Awaitable[T]] = _nothing,
+    ) -> tuple[InstanceName, T]:
+        """Begin some work as a job and return the job's name. ``details`` go into its task's other_config.
+
+        ``first`` is done before that, and what it returns is returned too: it fails the method rather than the job.
+        """
         task = str(await xen("task.create", job_class, title))
-        name = await mark_job(self._replica, task, job_class, {**details, WORKER: self._worker})
         under_way = Work(xen, self._replica, self._worker, task)
+        try:
+            before = await first(under_way)
+            notes, under_way.notes = under_way.notes or {}, None
+            name = await mark_job(self._replica, task, job_class, {**details, **notes, WORKER: self._worker})
+        except BaseException:
+            await asyncio.shield(self._abandon(under_way, task))
+            raise
         running = asyncio.create_task(self._run(under_way, work), name=f"job {task}")
         self._jobs[task] = running
         self._running.add(running)
         running.add_done_callback(self._running.discard)
         running.add_done_callback(lambda _: self._jobs.pop(task, None))
-        return name
+        return name, before
+
+    async def _abandon(self, under_way: Work, task: str) -> None:
+        await under_way.undo()
+        await under_way.quietly("task.destroy", task)
 
     async def cancel(self, task: str) -> None:
         """Cancel the work that a task tells of, if it is done here and not yet complete; wait until it is undone."""

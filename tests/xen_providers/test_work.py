@@ -146,12 +146,15 @@ async def job_record(provider: XenProvider, name: InstanceName) -> Any:
 
 
 async def test_a_job_tells_how_far_it_is_and_what_came_of_it(call, provider, xen):
+    async def first(under_way: Work) -> dict[str, int]:
+        return {"Extra": 1}
+
     async def work(under_way: Work) -> None:
         await under_way.progress(0.5)
         await under_way.make_slowly("VM.clone", call.ref, "a clone", until=0.75)
         await under_way.tell("xen-cim:result:ResultingSystem", "a clone")
 
-    answer = await call.begin("Xen_VirtualSystemCreateJob", work, {"detail": "x"}, Extra=1)
+    answer = await call.begin("Xen_VirtualSystemCreateJob", work, {"detail": "x"}, first)
     assert (answer.value, answer.outputs["Extra"]) == (4096, 1)
     job = answer.outputs["Job"]
     assert job.class_name == "Xen_VirtualSystemCreateJob"
