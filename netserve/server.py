@@ -62,6 +62,10 @@ class HttpServer:
         """How many clients are connected at this moment."""
         return sum(len(each.at.connections) for each in [*self._open, *self._leaving])
 
+    def connections_by_door(self) -> dict[str, int]:
+        """Return how many clients are connected at each door, by its name."""
+        return {each.at.door.name: len(each.at.connections) for each in self._open}
+
     async def start(self) -> None:
         """Open all doors, or raise DoorError with all of them closed."""
         self._open = await self._opened(self._wanted, {each: _context(each) for each in self._wanted})

@@ -2,7 +2,7 @@
 
 Two things are kept. The elements of an instance are kept in ``Instance.cache`` and die with it. The joined answer for
 a whole class is kept beside the sequence of instances that a view gave for it, and holds while that very sequence is
-given again.
+given again. While there is one, the elements of its instances are parts of it, so that nothing is kept twice.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from time import perf_counter
+from typing import cast
 
 from cim_provider import CimError, Instance, InstanceName, Status
 from pycimom.cimxml.writing import Writer, namespace_path
@@ -62,17 +63,26 @@ class Found:
     """Whether ``instances`` is the view's own sequence of all instances of the class."""
 
 
-class _Kept:
-    """Bytes that are subtracted from the account when they die, on whatever thread that may be."""
+class _Owned:
+    """Stands for bytes on the account, and is subtracted when nobody needs them any more, on whatever thread."""
 
-    __slots__ = ("_freed", "data")
+    __slots__ = ("_freed", "_size")
 
-    def __init__(self, data: bytes, freed: deque[int]) -> None:
-        self.data = data
+    def __init__(self, size: int, freed: deque[int]) -> None:
+        self._size = size
         self._freed = freed
 
     def __del__(self) -> None:
-        self._freed.append(len(self.data))
+        self._freed.append(self._size)
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """The answer for a whole class."""
+
+    instances: Sequence[Instance]
+    chunks: Sequence[bytes]
+    owned: Sequence[_Owned]
 
 
 class Fragments:
@@ -84,7 +94,7 @@ class Fragments:
         self._budget = budget
         self._used = 0
         self._freed: deque[int] = deque()
-        self._classes: OrderedDict[tuple[str, str, Shape], tuple[Sequence[Instance], list[bytes]]] = OrderedDict()
+        self._classes: OrderedDict[tuple[str, str, Shape], _Joined] = OrderedDict()
 
     @property
     def used(self) -> int:
@@ -104,11 +114,12 @@ class Fragments:
             return await self._encode(shape, found, detail, keep)
         key = (found.namespace, found.instances[0].class_name, shape)
         known = self._classes.get(key)
-        if known is not None and known[0] is found.instances:
+        if known is not None and known.instances is found.instances:
             self._classes.move_to_end(key)
-            return known[1]
-        chunks = await self._encode(shape, found, detail, keep)
-        self._keep_class(key, found.instances, chunks)
+            return known.chunks
+        ends: list[tuple[int, int]] = []
+        chunks = await self._encode(shape, found, detail, keep, ends)
+        self._keep_class(key, found, chunks, ends)
         return chunks
 
     def encode_names(self, shape: Shape, namespace: str, names: Sequence[InstanceName]) -> Sequence[bytes]:
@@ -121,23 +132,32 @@ class Fragments:
             pieces.append(head + self._writer.name(name, home).encode() + tail)
         return pieces
 
-    async def _encode(self, shape: Shape, found: Found, detail: Detail, keep: bool) -> list[bytes]:
+    async def _encode(
+        self, shape: Shape, found: Found, detail: Detail, keep: bool, ends: list[tuple[int, int]] | None = None
+    ) -> list[bytes]:
+        """Return chunks, and add to ``ends`` in which of them the element of each instance ends, and where."""
         head, middle, tail = self._parts(shape, found.namespace)
         with_name = shape is not Shape.INSTANCE
         with_instance = "{instance}" in shape.value
         chunks: list[bytes] = []
-        pieces: list[bytes] = []
+        pieces: list[bytes | memoryview] = []
         size = 0
         began = perf_counter()
         for instance in found.instances:
             pieces.append(head)
+            size += len(head)
             if with_name:
-                pieces.append(self._name(instance, found.namespace, keep))
+                name = self._name(instance, found.namespace, keep)
+                pieces.append(name)
+                size += len(name)
             if with_instance:
                 body = self._instance(instance, found.namespace, detail, keep)
                 pieces += (middle, body)
-                size += len(body)
+                size += len(middle) + len(body)
+                if ends is not None:
+                    ends.append((len(chunks), size))
             pieces.append(tail)
+            size += len(tail)
             if size > CHUNK:
                 chunks.append(b"".join(pieces))
                 pieces, size = [], 0
@@ -161,38 +181,48 @@ class Fragments:
         key = f"name {namespace}"
         kept = instance.cache.get(key)
         if kept is not None:
-            return bytes(kept.data)
+            return cast(bytes, kept[0])
         if instance.name is None:
             raise CimError(Status.FAILED, f"The provider gave an instance of {instance.class_name} without a name.")
         return self._made(instance, key, self._writer.name(instance.name, namespace), keep)
 
-    def _instance(self, instance: Instance, namespace: str, detail: Detail, keep: bool) -> bytes:
+    def _instance(self, instance: Instance, namespace: str, detail: Detail, keep: bool) -> bytes | memoryview:
         if not detail.is_full:
             return self._writer.instance(instance, namespace, detail.properties, detail.class_origin).encode()
-        key = f"instance {namespace}"
+        key = _element(namespace)
         kept = instance.cache.get(key)
         if kept is not None:
-            return bytes(kept.data)
+            return cast(bytes | memoryview, kept[0])
         return self._made(instance, key, self._writer.instance(instance, namespace), keep)
 
     def _made(self, instance: Instance, key: str, text: str, keep: bool) -> bytes:
         data = text.encode()
         if keep and self.used + len(data) <= self._budget:
-            self._used += len(data)
-            instance.cache[key] = _Kept(data, self._freed)
+            instance.cache[key] = data, self._own(data)
         return data
 
-    def _keep_class(self, key: tuple[str, str, Shape], instances: Sequence[Instance], chunks: list[bytes]) -> None:
-        size = sum(map(len, chunks))
-        self._drop_class(key)
-        if size > self._budget // 2:
-            return
-        self._classes[key] = instances, chunks
-        self._used += size
-        while self.used > self._budget and self._classes:
-            self._drop_class(next(iter(self._classes)))
+    def _own(self, data: bytes) -> _Owned:
+        self._used += len(data)
+        return _Owned(len(data), self._freed)
 
-    def _drop_class(self, key: tuple[str, str, Shape]) -> None:
-        known = self._classes.pop(key, None)
-        if known is not None:
-            self._used -= sum(map(len, known[1]))
+    def _keep_class(
+        self, key: tuple[str, str, Shape], found: Found, chunks: Sequence[bytes], ends: Sequence[tuple[int, int]]
+    ) -> None:
+        self._classes.pop(key, None)
+        if sum(map(len, chunks)) > self._budget // 2:
+            return
+        owned = [self._own(each) for each in chunks]
+        self._classes[key] = _Joined(found.instances, chunks, owned)
+        element = _element(found.namespace)
+        if all(element in each.cache for each in found.instances):
+            views = [memoryview(each) for each in chunks]
+            for instance, (number, end) in zip(found.instances, ends, strict=False):
+                size = len(instance.cache[element][0])
+                instance.cache[element] = views[number][end - size : end], owned[number]
+        while self.used > self._budget and self._classes:
+            self._classes.popitem(last=False)
+
+
+def _element(namespace: str) -> str:
+    """Return where an instance keeps its element."""
+    return f"instance {namespace}"

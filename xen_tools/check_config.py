@@ -100,6 +100,7 @@ def _told(door: Door) -> str:
         "local": "passwords of the users file",
         "pam": "passwords of the system (PAM)",
         "xen-api": "passwords of the Xen-API",
+        "metrics": "everybody, for metrics alone",
     }[door.authentication]
     more = ["a client certificate"] if door.tls is not None and door.tls.client_authorities is not None else []
     hosts = f"; from {' or '.join(door.allowed_hosts)}" if door.allowed_hosts and door.path is None else ""

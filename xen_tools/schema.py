@@ -14,18 +14,14 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
 from netserve.files import write_atomically
-from pycimom.mof_compiler import Progress as Report
 from pycimom.mof_source import MofError
 from pycimom.repository_cache import open_repository
 from xen_tools.errors import CommandError
+from xen_tools.progress import progress
 from xen_tools.settings import cache_folder, schema_file
 
 ARCHIVE = "cim_schema_2.49.0Final-MOFs.zip"
@@ -89,8 +85,9 @@ def obtain(cache: Path, given: Path | None) -> Path:
 def compile_schema(archive: Path, cache: Path) -> None:
     """Compile into the cache folder what is not there yet, showing how far it is."""
     try:
-        with _progress() as report:
-            open_repository(archive, model_files(), cache, report, whole_schema=is_whole(cache))
+        with progress("Compiling the CIM schema (once)") as report:
+            parts = (archive, model_files(), cache, lambda done, total, _: report(done, total))
+            open_repository(*parts, whole_schema=is_whole(cache))
     except MofError as error:
         raise CommandError(f"The schema cannot be compiled: {error}") from error
     except OSError as error:
@@ -143,38 +140,3 @@ def _not_fetched(why: str) -> CommandError:
     return CommandError(
         f"The DMTF CIM schema cannot be fetched ({why}); without a network, set XEN_CIM_SCHEMA to the file {ARCHIVE}."
     )
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Report]:
-    """Yield what is told of each compiled text: a bar on a terminal, elsewhere a line every quarter."""
-    title = "Compiling the CIM schema (once)"
-    console = Console()
-    if not console.is_terminal:
-        yield _QuarterLines(title)
-        return
-    columns = (TextColumn(title), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = None
-
-        def report(done: int, total: int, _: str) -> None:
-            nonlocal task
-            if task is None:
-                task = progress.add_task(title, total=total)
-            progress.update(task, completed=done)
-
-        yield report
-
-
-class _QuarterLines:
-    """Says how far it is in plain lines."""
-
-    def __init__(self, title: str) -> None:
-        self._title = title
-        self._said = -1
-
-    def __call__(self, done: int, total: int, _: str) -> None:
-        quarter = 4 * done // total
-        if quarter > self._said:
-            self._said = quarter
-            print(f"{self._title}: {25 * quarter} %", flush=True)

@@ -12,6 +12,8 @@ from xen_tools.errors import CommandError
 COMMANDS = {
     "run": "start the whole bridge on a simulated pool, and print how to use it",
     "check-config": "check a settings file, and say which doors it would open",
+    "backup": "copy the pool while it is in use",
+    "restore": "make the pool what it was when a backup was made",
     "schema": "get and compile the DMTF CIM schema",
 }
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from netserve.doors import Door
 from netserve.files import make_folder
+from netserve.messages import Handler, Request, Response
 from netserve.origins import ANY, is_origin
 from netserve.server import HttpServer
 from xenapi_core.access.local import LocalUsers
@@ -29,6 +32,7 @@ from xenapi_core.classes.task import Tasks
 from xenapi_core.datamodel import Datamodel, HypervisorOf
 from xenapi_core.hypervisors.fleet import simulated_fleet
 from xenapi_core.limits import DEFAULT, Limits
+from xenapi_core.metrics import METRICS, Metrics, file_sizes
 from xenapi_core.population import populate
 from xenapi_core.scenario import load
 from xenapi_core.store import JOURNAL, JournalError, Store
@@ -57,7 +61,8 @@ class Settings:
     """Folder of the journal; made if it is not there."""
     doors: Sequence[Door]
     """Where it listens. Their ``authentication``: "local" (the users file), "pam" (the system's users), "peer" (a unix
-    socket: root and the server's own user are let in without a password), "none" (everybody, on loopback only)."""
+    socket: root and the server's own user are let in without a password), "none" (everybody, on loopback only), or
+    "metrics": instead of the API there are metrics for Prometheus."""
     users: Path
     """The users file (``xenapi_core.access.local``)."""
     pam: Pam = field(default_factory=Pam)
@@ -86,6 +91,7 @@ class XenApiServer:
         self._failure: asyncio.Future[JournalError] | None = None
         self._running: contextlib.AsyncExitStack | None = None
         self._http: HttpServer | None = None
+        self._count: Callable[[Sequence[Door]], None] = lambda doors: None
 
     @property
     def doors(self) -> Sequence[Door]:
@@ -124,7 +130,8 @@ class XenApiServer:
         recorder = Recorder(store, sampler)
         stack.callback(recorder.stop)
         encoder = xmlrpc.Encoder(store.samples)
-        sessions = Sessions({LOCAL: users, PAM: self._pam}, Throttle(settings.limits))
+        throttle = Throttle(settings.limits)
+        sessions = Sessions({LOCAL: users, PAM: self._pam}, throttle)
         tasks = Tasks(store, encoder.text, settings.limits)
         services = {
             Datamodel: model,
@@ -144,7 +151,24 @@ class XenApiServer:
         stack.callback(housekeeping.cancel)
 
         handler = XenApiHandler(dispatcher, encoder, jsonrpc.Encoder(store.samples), settings.limits)
-        http = HttpServer(handler, settings.doors)
+        metrics = Metrics(dispatcher.described)
+        http = HttpServer(_by_door(handler, metrics), settings.doors)
+        _show(metrics, services, handler, throttle, http)
+        metrics.gauge(
+            "xenapi_journal_bytes",
+            "Size of the journal's files.",
+            "file",
+            partial(file_sizes, settings.state / JOURNAL),
+        )
+
+        def count(doors: Sequence[Door]) -> None:
+            """Count while somebody can ask for it."""
+            counting = any(door.authentication == METRICS for door in doors)
+            handler.observer = metrics if counting else None
+            store.on_written = metrics.written if counting else lambda _: None
+
+        self._count = count
+        count(settings.doors)
         await http.start()
         self._http = http
         stack.push_async_callback(_close, http, sessions)
@@ -160,6 +184,7 @@ class XenApiServer:
             _check(door)
         if self._http is not None:
             await self._http.reconfigure(doors, GRACE)
+            self._count(doors)
             self._tell_of_pam(doors)
 
     async def failed(self) -> JournalError:
@@ -186,9 +211,45 @@ class XenApiServer:
             self._failure.set_result(error)
 
 
+def _by_door(calls: Handler, metrics: Handler) -> Handler:
+    def answer(request: Request) -> Awaitable[Response]:
+        return (metrics if request.door.authentication == METRICS else calls)(request)
+
+    return answer
+
+
+def _show(
+    metrics: Metrics, services: Mapping[type, Any], handler: XenApiHandler, throttle: Throttle, http: HttpServer
+) -> None:
+    """Let metrics look at what there is in a server."""
+    store: Store = services[Store]
+    sessions, tasks, readers = services[Sessions], services[Tasks], services[Registrations]
+
+    def queues() -> Mapping[str, float]:
+        return {
+            "calls": handler.under_way,
+            "event_readers": readers.count_waiting,
+            "logins": throttle.under_way,
+            "tasks": tasks.under_way,
+            "journal": store.sequence - store.log.sequence,
+        }
+
+    def objects() -> Mapping[str, float]:
+        counted = ((name, store.durable.count(name)) for name in store.model.classes)
+        return {name: number for name, number in counted if number}
+
+    metrics.gauge("xenapi_queue_length", "What is under way or waits, by where.", "queue", queues)
+    metrics.gauge(
+        "xenapi_sessions", "Sessions, by the authentication of their doors.", "authentication", sessions.count
+    )
+    metrics.gauge("xenapi_connections", "Connections, by door.", "door", http.connections_by_door)
+    metrics.gauge("xenapi_objects", "Objects, by class.", "class", objects)
+    metrics.counter("xenapi_changes", "Changes that are durable.", lambda: store.log.sequence - store.log.start)
+
+
 def _check(door: Door) -> None:
-    if door.authentication not in AUTHENTICATIONS:
-        known = ", ".join(AUTHENTICATIONS)
+    if door.authentication not in (*AUTHENTICATIONS, METRICS):
+        known = ", ".join((*AUTHENTICATIONS, METRICS))
         raise SettingsError(
             f"The door {door.name!r} has the authentication {door.authentication!r}; known are {known}."
         )

@@ -175,20 +175,22 @@ def _job(name: str, superclass: str, caption: str, results: Mapping[str, Mapped]
 JOBS = tuple(_job(name, *kind) for name, kind in KINDS.items())
 JOB_OF_ANY_KIND = AnyOf("Xen_Job", JOBS)
 
+STATE_CHANGE_JOB = next(each for each in JOBS if each.name == JOB_CLASS)
+
 SYSTEMS_JOBS = tuple(
     association(
         f"{system.name}{kind}",
         f"Xen_{kind}",
         source="task",
-        ends={of_system: (system, f"other_config/{named}"), of_job: (JOB_OF_ANY_KIND, "")},
+        ends={of_system: (system, f"other_config/{named}"), of_job: (job, "")},
     )
-    for kind, of_system, of_job in (
-        ("AffectedJobElement", "AffectedElement", "AffectingElement"),
-        ("OwningJobElement", "OwningElement", "OwnedElement"),
+    for kind, of_system, of_job, job in (
+        ("AffectedJobElement", "AffectedElement", "AffectingElement", JOB_OF_ANY_KIND),
+        ("OwningJobElement", "OwningElement", "OwnedElement", STATE_CHANGE_JOB),
     )
     for system, named in ((COMPUTER_SYSTEM, AFFECTED_VM), (HOST_COMPUTER_SYSTEM, AFFECTED_HOST))
 )
-"""Systems and the jobs that change them. It is a method of the system that begins a job, so the job is the system's."""
+"""Systems, the jobs that change them, and those that their own methods began; services have theirs in services.py."""
 
 
 def _method_call(status: str | None, method: str | None, target: str | None, error: int | None) -> Instance | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from xen_providers import system_management
 from xen_providers.declaration import (
+    AnyOf,
     Mapped,
     MappedClass,
     MappedMethod,
@@ -18,6 +19,7 @@ from xen_providers.declaration import (
 )
 from xen_providers.expressions import POOL, constant
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
+from xen_providers.jobs import JOBS
 from xen_providers.virtual_systems import COMPUTER_SYSTEM
 
 ENABLED, OK, HEALTHY, NOT_APPLICABLE = 2, 2, 5, 12
@@ -138,4 +140,42 @@ AFFECTED = (
 )
 """Which service manages the instances of which class."""
 
-CLASSES = (*SERVICES, *HOSTED_SERVICES, *(affects(*each) for each in AFFECTED))
+
+def _owns(service: MappedClass, common: str, *kinds: str) -> MappedClass:
+    """Declare that jobs of some kinds, whose common class is named first, are begun by methods of a service."""
+    jobs = AnyOf(common, tuple(each for each in JOBS if each.name in kinds))
+    return association(
+        f"{service.name}OwningJobElement",
+        "Xen_OwningJobElement",
+        source="task",
+        ends={"OwningElement": (service, POOL), "OwnedElement": (jobs, "")},
+    )
+
+
+OWNED_JOBS = (
+    _owns(
+        VIRTUAL_SYSTEM_MANAGEMENT_SERVICE,
+        "Xen_VirtualSystemManagementServiceJob",
+        "Xen_VirtualSystemModifyResourcesJob",
+        "Xen_VirtualSystemCreateJob",
+    ),
+    _owns(
+        VIRTUAL_SYSTEM_MIGRATION_SERVICE,
+        "Xen_VirtualSystemMigrationServiceJob",
+        "Xen_VirtualSystemMigrationServiceJob",
+    ),
+    _owns(
+        VIRTUAL_SYSTEM_SNAPSHOT_SERVICE,
+        "Xen_Job",
+        "Xen_StartSnapshotForestExportJob",
+        "Xen_EndSnapshotForestExportJob",
+    ),
+    _owns(
+        STORAGE_POOL_MANAGEMENT_SERVICE,
+        "Xen_Job",
+        "Xen_ConnectToDiskImageJob",
+        "Xen_DisconnectFromDiskImageJob",
+    ),
+)
+
+CLASSES = (*SERVICES, *HOSTED_SERVICES, *(affects(*each) for each in AFFECTED), *OWNED_JOBS)

@@ -53,6 +53,10 @@ class ApiError(Exception):
         self.code = description[0]
 
 
+class BrokenError(ConnectionError):
+    """The answer was that the server can keep nothing more: what became of the call is open."""
+
+
 class Connection:
     """A session at a server."""
 
@@ -79,6 +83,8 @@ class Connection:
         answer = getattr(self._proxy, method)(*parameters)
         if answer["Status"] == "Success":
             return answer["Value"]
+        if answer["ErrorDescription"][0] == "INTERNAL_ERROR" and "JournalError" in answer["ErrorDescription"][1]:
+            raise BrokenError(*answer["ErrorDescription"])
         raise ApiError(method, answer["ErrorDescription"])
 
     def close(self) -> None:
@@ -112,6 +118,8 @@ class Ledger:
     """How many calls were acknowledged, by message."""
     refused: Counter[str] = field(default_factory=Counter)
     """How many were refused, by the error's code."""
+    broken: int = 0
+    """How many were answered with the news that the server can keep nothing more."""
     surprises: list[str] = field(default_factory=list)
     """Errors that nothing explains."""
 
@@ -199,7 +207,8 @@ class Client:
         while not stopped.is_set():
             try:
                 act(self)
-            except LOST:
+            except LOST as error:
+                self.ledger.broken += isinstance(error, BrokenError)
                 return
             except ApiError as error:
                 if error.code in STOPPING:
@@ -416,6 +425,11 @@ class Load:
     def acknowledged(self) -> int:
         """How many calls were acknowledged up to now."""
         return sum(client.ledger.calls.total() for client in self.clients)
+
+    @property
+    def broken(self) -> int:
+        """How many calls were answered with the news that the server can keep nothing more."""
+        return sum(client.ledger.broken for client in self.clients)
 
     def start(self) -> None:
         """Log in and begin to write; returns once all clients do."""

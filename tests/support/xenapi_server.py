@@ -100,14 +100,15 @@ class Wire:
 class ServedPool:
     """A running server with the simulated pool of the built-in scenario."""
 
-    def __init__(self, **overrides: int) -> None:
+    def __init__(self, *more: Door, **overrides: int) -> None:
+        """``more`` are doors beside the unix socket."""
         self.folder = Path(tempfile.mkdtemp(prefix="xenapi-", dir="/tmp"))
         self.path = self.folder / "api.sock"
         door = Door("socket", path=self.path, authentication="peer")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._server = XenApiServer(Settings(self.folder / "state", (door,), self.folder / "users", **overrides))
+        self._server = XenApiServer(Settings(self.folder / "state", (door, *more), self.folder / "users", **overrides))
         self._wires: list[Wire] = []
         try:
             self._run(self._server.start())
@@ -119,6 +120,14 @@ class ServedPool:
         """Begin a session on a connection of its own; closed with the pool."""
         self._wires.append(Wire(self.path))
         return self._wires[-1]
+
+    def url(self, name: str) -> str:
+        """Return the address of a door."""
+        return next(door.url for door in self._server.doors if door.name == name)
+
+    def reopen(self, *doors: Door) -> None:
+        """Have these doors beside the unix socket."""
+        self._run(self._server.reopen((self._server.settings.doors[0], *doors)))
 
     def close(self) -> None:
         for wire in self._wires:

@@ -22,6 +22,18 @@ AFFECTED = {
 }
 
 
+OWNED = {
+    "Xen_VirtualSystemModifyResourcesJob": "Xen_VirtualSystemManagementService",
+    "Xen_VirtualSystemCreateJob": "Xen_VirtualSystemManagementService",
+    "Xen_VirtualSystemMigrationServiceJob": "Xen_VirtualSystemMigrationService",
+    "Xen_StartSnapshotForestExportJob": "Xen_VirtualSystemSnapshotService",
+    "Xen_EndSnapshotForestExportJob": "Xen_VirtualSystemSnapshotService",
+    "Xen_ConnectToDiskImageJob": "Xen_StoragePoolManagementService",
+    "Xen_DisconnectFromDiskImageJob": "Xen_StoragePoolManagementService",
+    "Xen_SystemStateChangeJob": None,
+}
+
+
 def service_name(class_name: str, master: str) -> InstanceName:
     keys = {
         "SystemCreationClassName": "Xen_HostComputerSystem",
@@ -69,6 +81,28 @@ async def test_services_manage_what_the_pool_has(provider, association):
         assert (pair.get("AffectingElement"), pair.get("ElementEffects")) == (service.name, [5])
     (settings, *_) = view.instances("Xen_ComputerSystemSettingData")
     assert view.references(association, settings.name) == []
+
+
+async def test_jobs_are_owned_by_the_service_whose_methods_begin_them(xen, provider, master, until):
+    jobs = {}
+    for kind in OWNED:
+        task = await xen.call("task.create", kind, "")
+        await xen.call("task.add_to_other_config", task, "xen-cim:job", kind)
+        jobs[kind] = InstanceName(kind, (("InstanceID", f"Xen:{await xen.call('task.get_uuid', task)}"),))
+    await until(lambda view: all(view.instance(job) for job in jobs.values()))
+    view = provider.view()
+    owning = {
+        service: [
+            each.get("OwnedElement")
+            for each in view.references(f"{service}OwningJobElement", service_name(service, master), "OwningElement")
+        ]
+        for service in SERVICES
+    }
+    for service, found in owning.items():
+        assert found == [jobs[kind] for kind, owner in OWNED.items() if owner == service]
+        for job in jobs.values():
+            back = view.references(f"{service}OwningJobElement", job, "OwnedElement")
+            assert [each.get("OwningElement") for each in back] == [service_name(service, master)] * (job in found)
 
 
 async def test_the_management_service_has_the_version_of_what_runs(xen, provider):

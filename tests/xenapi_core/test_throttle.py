@@ -162,4 +162,4 @@ async def test_no_attempt_waits_longer_than_the_queue(attempts):
     throttle = Throttle(DEFAULT, lambda: now, sleep)
     for user, address, succeeded in attempts:
         await attempt(throttle, user, address, succeeded)
-    assert throttle._under_way == 0
+    assert throttle.under_way == 0

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from netserve.doors import Door, Limits, Tls, is_loopback
 from xen_tools.configuration.declaration import Conflicts, setting
@@ -63,6 +63,9 @@ _WORDS = f"a path of a unix socket, PORT (at {LOCALHOST}), HOST:PORT, or *:PORT 
 class DoorSettings:
     """An address at which the server listens, and what is asked of those who come."""
 
+    in_clear: ClassVar[str] = "passwords"
+    """What others could read of it without TLS."""
+
     listen: Listen = setting(Kind(_WORDS, _listen), "where it listens; 0 is any free port")
     tls: bool = setting(
         FLAG, "whether it speaks TLS; without key and certificate, with the self-signed one that is made", False
@@ -107,14 +110,14 @@ class DoorSettings:
         if not (self.is_local or self.speaks_tls or self.plaintext):
             yield (
                 "listen",
-                "would send passwords in clear to other machines: give it a key and a certificate, or tls = true, "
-                "or say plaintext = true.",
+                f"would send {self.in_clear} in clear to other machines: give it a key and a certificate, or "
+                "tls = true, or say plaintext = true.",
             )
 
     def warnings(self) -> Iterator[str]:
         """Yield sentences about what may be, but is seldom wanted."""
         if not (self.is_local or self.speaks_tls):
-            yield f"The door {self.listen.text} sends passwords in clear to other machines."
+            yield f"The door {self.listen.text} sends {self.in_clear} in clear to other machines."
         if self.listen.is_unix and self.allowed_hosts:
             yield f"The door {self.listen.text} is a unix socket: its allowed hosts mean nothing."
 

@@ -33,11 +33,16 @@ class ServerSettings:
         """Yield what cannot be."""
         if not self.certificate_names:
             yield "certificate_names", "has to have at least one name."
-        yield from duplicates(self.doors)
+        yield from duplicates(self.all_doors)
 
     def warnings(self) -> list[str]:
         """Return sentences about what may be, but is seldom wanted."""
-        return [warning for each in self.doors for warning in each.warnings()]
+        return [warning for each in self.all_doors for warning in each.warnings()]
+
+    @property
+    def all_doors(self) -> Sequence[DoorSettings]:
+        """Whatever listens."""
+        return self.doors
 
     @property
     def socket_path(self) -> Path | None:
@@ -51,12 +56,12 @@ class ServerSettings:
     def open_doors(self) -> list[Door]:
         """Return the doors as they are to be opened."""
         limits, made = chosen(Limits, self.limits), Tls(self.tls / "certificate.pem", self.tls / "key.pem")
-        return [each.door(self.authentication(each), limits, self.socket_path, made) for each in self.doors]
+        return [each.door(self.authentication(each), limits, self.socket_path, made) for each in self.all_doors]
 
     @property
     def makes_certificate(self) -> bool:
         """Whether a door needs the self-signed certificate."""
-        return any(each.tls and each.key is None for each in self.doors)
+        return any(each.tls and each.key is None for each in self.all_doors)
 
     def prepare(self) -> None:
         """Make the certificate, and the folders of unix sockets, as far as they are not there; OSError if it fails."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from netserve.doors import Door, Limits, Tls
 from netserve.origins import ANY
@@ -16,6 +17,7 @@ from xen_tools.configuration.pam import PamSettings
 from xen_tools.configuration.server import ServerSettings
 from xenapi_core import limits as of_calls
 from xenapi_core.access.sessions import LOCAL, NONE, PAM, PEER
+from xenapi_core.metrics import METRICS
 from xenapi_core.scenario import MOST_HOSTS, MOST_VMS
 
 XEND_SOCKET = Path("/var/run/xend/xen-api.sock")
@@ -89,6 +91,18 @@ class XenApiLimits(DoorLimits):
     longest_failure_delay: float = setting(seconds(0, 60), "at which that ends", of_calls.DEFAULT.longest_failure_delay)
 
 
+@dataclass(frozen=True, kw_only=True)
+class MetricsDoor(DoorSettings):
+    """An address with metrics for Prometheus at /metrics, for everybody whom it lets in. Without any, none are kept."""
+
+    in_clear: ClassVar[str] = "metrics"
+
+    def door(self, authentication: str, limits: Limits, usual: Path | None, made: Tls) -> Door:
+        """Return the door, under a name that none for calls has."""
+        door = super().door(authentication, limits, usual, made)
+        return replace(door, name=f"metrics {door.name}")
+
+
 DEFAULT_DOORS = (
     XenApiDoor(listen=Listen("unix", usual=True), authentication=NONE),
     XenApiDoor(listen=Listen("9363", "127.0.0.1", 9363), authentication=LOCAL),
@@ -123,6 +137,7 @@ class Xenapid(ServerSettings):
     doors: Sequence[XenApiDoor] = tables(
         XenApiDoor, DEFAULT_DOORS, "`unix` with `none`; 9363 with `local`; 9367 with `local` and TLS"
     )
+    metrics: Sequence[MetricsDoor] = tables(MetricsDoor, (), "none")
 
     def conflicts(self) -> Conflicts:
         """Yield what cannot be."""
@@ -131,12 +146,19 @@ class Xenapid(ServerSettings):
             yield "doors", "cannot be beside xend_config, which says which doors there are."
 
     @property
+    def all_doors(self) -> Sequence[DoorSettings]:
+        """Whatever listens: for calls, and for metrics."""
+        return (*self.doors, *self.metrics)
+
+    @property
     def socket_path(self) -> Path:
         """Where a door listens that says ``unix``."""
         return self.socket
 
     def authentication(self, door: DoorSettings) -> str:
         """Return the name of the authentication at a door: a unix socket without passwords trusts its peers by uid."""
+        if isinstance(door, MetricsDoor):
+            return METRICS
         asked = door.authentication if isinstance(door, XenApiDoor) else PAM
         return PEER if door.listen.is_unix and asked == NONE else asked
 

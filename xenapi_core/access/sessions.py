@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -97,6 +97,10 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._sessions)
+
+    def count(self) -> Counter[str]:
+        """Return how many sessions there are, by the authentication of the doors where they began."""
+        return Counter(each.authentication for each in self._sessions.values())
 
     def get(self, ref: str) -> Session:
         """Return a session and note that it is in use; SESSION_INVALID if there is none."""

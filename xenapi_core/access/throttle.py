@@ -63,14 +63,15 @@ class Throttle:
         self._clock = clock
         self._sleep = sleep
         self._records: OrderedDict[Key, _Record] = OrderedDict()
-        self._under_way = 0
+        self.under_way = 0
+        """How many attempts wait or are being decided."""
 
     @contextlib.asynccontextmanager
     async def attempt(self, user: str, address: str) -> AsyncIterator[Attempt]:
         """Wait until an attempt may begin, and count how it ends; TooManyAttemptsError if too many wait already."""
-        if self._under_way >= self._limits.waiting_logins:
+        if self.under_way >= self._limits.waiting_logins:
             raise TooManyAttemptsError
-        self._under_way += 1
+        self.under_way += 1
         try:
             keys = self._keys(user, address)
             await self._turn(keys)
@@ -80,7 +81,7 @@ class Throttle:
             finally:
                 self._count(keys, attempt.succeeded)
         finally:
-            self._under_way -= 1
+            self.under_way -= 1
 
     def _keys(self, user: str, address: str) -> Sequence[Key]:
         """Return what an attempt is counted by."""

@@ -366,22 +366,23 @@ class Registrations:
 
     def __init__(self, limits: Limits = DEFAULT) -> None:
         self._most_waiting = limits.waiting_readers
-        self._waiting = 0
+        self.count_waiting = 0
+        """How many calls wait."""
         self._registrations: WeakKeyDictionary[Session, Registration] = WeakKeyDictionary()
 
     @contextmanager
     def waiting(self, call: Call) -> Iterator[Session]:
         """Count a call that waits, and keep its session from counting as idle; TOO_BUSY if too many wait."""
         session = call.service(Sessions).get(call.session)
-        if self._waiting >= self._most_waiting:
+        if self.count_waiting >= self._most_waiting:
             raise XenApiError("TOO_BUSY")
-        self._waiting += 1
+        self.count_waiting += 1
         session.waiting += 1
         try:
             yield session
         finally:
             session.waiting -= 1
-            self._waiting -= 1
+            self.count_waiting -= 1
 
     def of(self, call: Call) -> Registration:
         """Return the registration of a call's session; SESSION_NOT_REGISTERED if it has none."""

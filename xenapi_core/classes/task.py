@@ -217,6 +217,11 @@ class Tasks:
         running.add_done_callback(lambda done: self._ended(ref, done))
         return ref
 
+    @property
+    def under_way(self) -> int:
+        """How many run here."""
+        return len(self._running)
+
     def owner(self, ref: str) -> str:
         """Return the name of the user whose task it is."""
         return self._owners.get(ref, ("", ""))[0]

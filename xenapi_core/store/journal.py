@@ -7,6 +7,7 @@ that is declared anew changes no object that there is.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -97,7 +98,7 @@ class Journal:
             self._database.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)", written.values())
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
-            if self._database.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
                 self._database.execute("ROLLBACK")
             raise JournalError(f"The journal {self.path} cannot be written: {error}.") from error
 

@@ -84,7 +84,7 @@ def open_file(path: Path) -> sqlite3.Connection:
     with explained(path):
         database = connect(path, "rw")
         try:
-            _check(database, path)
+            check(database, path)
             _migrate(database)
             _write_ahead(database, path)
         except BaseException:
@@ -98,7 +98,7 @@ def made(path: Path) -> Iterator[sqlite3.Connection]:
     """Make a journal where there is none, whole or not at all: yields it, to be filled in one transaction."""
     new = beside(path, ".new")
     try:
-        _remove(new)
+        remove(new)
         os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         try:
             with explained(path), closing(connect(new, "rw")) as database:
@@ -109,7 +109,7 @@ def made(path: Path) -> Iterator[sqlite3.Connection]:
                 database.execute("COMMIT")
             new.replace(path)
         except BaseException:
-            _remove(new)
+            remove(new)
             raise
         sync_folder(path.parent)
     except OSError as error:
@@ -122,7 +122,8 @@ def _run(database: sqlite3.Connection, statements: str) -> None:
         database.execute(statement)
 
 
-def _remove(journal: Path) -> None:
+def remove(journal: Path) -> None:
+    """Remove a journal, and what SQLite keeps beside it."""
     for each in (journal, *(beside(journal, suffix) for suffix in BELONGING)):
         each.unlink(missing_ok=True)
 
@@ -142,7 +143,7 @@ def connect(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
 
 
-def _check(database: sqlite3.Connection, path: Path) -> None:
+def check(database: sqlite3.Connection, path: Path) -> None:
     """Raise JournalError for a file that is not ours, of a newer format, or not whole."""
     (application,) = database.execute("PRAGMA application_id").fetchone()
     if application != APPLICATION:

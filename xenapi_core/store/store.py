@@ -70,6 +70,8 @@ class Store:
         self._failure: JournalError | None = None
         self.on_failure: Callable[[JournalError], None] = lambda error: None
         """Called once if the journal can no longer be written; the store takes no more writes then."""
+        self.on_written: Callable[[float], None] = lambda seconds: None
+        """Called after each write of the journal: how long it took."""
         self.measure: Callable[[Record], Sequence[Any] | None] = lambda record: None
         """Called when sampled fields of an object are read: their values, in order; None for what they default to."""
 
@@ -164,11 +166,13 @@ class Store:
             self._publish(batch)
             return
         self._writing = True
+        begun = loop.time()
         written = loop.run_in_executor(self._writer, self._journal.write, rows)
-        written.add_done_callback(lambda done: self._written(batch, done.exception()))
+        written.add_done_callback(lambda done: self._written(batch, done.exception(), loop.time() - begun))
 
-    def _written(self, batch: list[Commit], error: BaseException | None) -> None:
+    def _written(self, batch: list[Commit], error: BaseException | None, seconds: float) -> None:
         self._writing = False
+        self.on_written(seconds)
         if error is not None:
             self._fail(
                 error if isinstance(error, JournalError) else JournalError(f"The journal has failed: {error!r}.")

@@ -22,6 +22,7 @@ from xenapi_core.store.store import Store
 from xenapi_core.wire.codec import Incoming
 
 ASYNC = "Async."
+LIST_METHODS = "system.listMethods"
 IS_ALIVE = "system.isAlive:"
 
 
@@ -76,6 +77,25 @@ class Dispatcher:
             await self._store.flush()
         return Answer(outcome, message.result)
 
+    def described(self, method: str) -> tuple[str, str]:
+        """Return the declared name and the kind of the message that a method names; ("unknown", "") if none.
+
+        Kinds: "wait" (for events), "login", "task" (begun, not ended), "read" (a field or a record), "other".
+        """
+        if method == LIST_METHODS or method.startswith(IS_ALIVE[:-1]):
+            return method.partition(":")[0], "read"
+        try:
+            message, asynchronous = self._message(method)
+        except XenApiError:
+            return "unknown", ""
+        if asynchronous:
+            return f"{ASYNC}{message.method}", "task"
+        if not message.session:
+            return message.method, "login"
+        if message.waits:
+            return message.method, "wait"
+        return message.method, "read" if _reads_only(message) else "other"
+
     async def stop(self, grace: float) -> None:
         """Wait for up to ``grace`` seconds for calls under way, then cancel them."""
         if self._at_work:
@@ -86,7 +106,7 @@ class Dispatcher:
                 await asyncio.wait(late)
 
     def _system(self, incoming: Incoming) -> Answer:
-        if incoming.method == "system.listMethods":
+        if incoming.method == LIST_METHODS:
             return Answer(self._model.methods(), Set(STRING), bare=True)
         if incoming.method.startswith(IS_ALIVE) or incoming.method == IS_ALIVE[:-1]:
             echoed = next(iter(incoming.parameters), "")

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 import structlog
 
@@ -35,6 +36,16 @@ Success = Callable[[Answer], Iterable[bytes]]
 Failure = Callable[[Sequence[str]], Sequence[bytes]]
 
 
+class Observer(Protocol):
+    """Whoever counts calls."""
+
+    def answered(self, method: str, code: str, seconds: float) -> None:
+        """Count a call: the method as it was asked for, the code of its error (empty if none), how long it took."""
+
+    def malformed(self) -> None:
+        """Count what was no call."""
+
+
 class XenApiHandler:
     """Answers HTTP requests: a POST is a JSON-RPC call on the paths of those, an XML-RPC call on any other."""
 
@@ -45,6 +56,9 @@ class XenApiHandler:
         self._limits = limits
         self._xml = xml
         self._json = json
+        self.observer: Observer | None = None
+        self.under_way = 0
+        """How many calls are being answered."""
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
@@ -71,7 +85,7 @@ class XenApiHandler:
         try:
             incoming = xmlrpc.decode(request.body, self._limits)
         except MalformedError as error:
-            _log_malformed(request, error)
+            self._malformed(request, error)
             body: Sequence[bytes] = encoder.fault(error)
         else:
             body = await self._answer(incoming, _visitor(request), success, encoder.failure)
@@ -83,7 +97,7 @@ class XenApiHandler:
         try:
             calls = jsonrpc.decode(request.body, self._limits)
         except MalformedError as error:
-            _log_malformed(request, error)
+            self._malformed(request, error)
             return _response(request, content_type, self._json.fault(jsonrpc.NOBODY, error), 500)
         if isinstance(calls, tuple):
             malformed = isinstance(calls[1], MalformedError)
@@ -100,7 +114,7 @@ class XenApiHandler:
         envelope, incoming = call
         encoder = self._json
         if isinstance(incoming, MalformedError):
-            _log_malformed(request, incoming)
+            self._malformed(request, incoming)
             return () if envelope.id is None else encoder.fault(envelope, incoming)
 
         def success(answer: Answer) -> Iterable[bytes]:
@@ -114,13 +128,30 @@ class XenApiHandler:
     async def _answer(
         self, incoming: Incoming, visitor: Visitor, success: Success, failure: Failure
     ) -> Sequence[bytes]:
+        begun, code = time.perf_counter(), ""
+        self.under_way += 1
         try:
             return await _collected(success(await self._dispatcher.answer(incoming, visitor)))
         except XenApiError as error:
+            code = error.code
             return failure(error.description)
         except Exception as error:
+            code = "INTERNAL_ERROR"
             log.exception("call_failed", method=incoming.method)
             return failure(["INTERNAL_ERROR", f"{type(error).__name__}: {error}"])
+        except asyncio.CancelledError:
+            code = "cancelled"
+            raise
+        finally:
+            self.under_way -= 1
+            if self.observer is not None:
+                self.observer.answered(incoming.method, code, time.perf_counter() - begun)
+
+    def _malformed(self, request: Request, error: MalformedError) -> None:
+        """Tell that somebody sends what is no call, but not in its own words: they may be a secret's."""
+        log.info("request_malformed", address=request.peer.address or "unix", code=error.code, size=len(request.body))
+        if self.observer is not None:
+            self.observer.malformed()
 
 
 async def _collected(pieces: Iterable[bytes]) -> Sequence[bytes]:
@@ -146,11 +177,6 @@ def _nothing(request: Request) -> Response:
 def _is_json(target: str) -> bool:
     path = target.partition("?")[0]
     return any(path == known or path.startswith(f"{known}/") for known in JSON_PATHS)
-
-
-def _log_malformed(request: Request, error: MalformedError) -> None:
-    """Tell that somebody sends what is no call, but not in its own words: they may be a secret's."""
-    log.info("request_malformed", address=request.peer.address or "unix", code=error.code, size=len(request.body))
 
 
 def _welcome(door: Door, peer: Peer) -> bool:

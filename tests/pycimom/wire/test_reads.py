@@ -206,7 +206,7 @@ def test_nothing_is_kept_beyond_the_budget(start, tools):
     client = server.connect()
     for _ in range(3):
         assert len(client.EnumerateInstances("T_System")) == 50
-    kept = sum(len(each.data) for one in server.provider.current.instances("T_System") for each in one.cache.values())
+    kept = sum(len(data) for one in server.provider.current.instances("T_System") for data, _ in one.cache.values())
     assert kept <= 5000
 
 
