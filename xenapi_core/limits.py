@@ -15,6 +15,12 @@ class Limits:
     """How deep values of a request may be nested."""
     batch: int = 100
     """Calls in one JSON-RPC request."""
+    sessions: int = 10_000
+    """Sessions of all users; one more ends the one that was idle the longest, of the user who has most."""
+    sessions_per_originator: int = 500
+    """Sessions of one user and originator; one more ends the one that was idle the longest."""
+    session_timeout: float = 24 * 3600.0
+    """Seconds without a call after which a session ends."""
     waiting_readers: int = 1000
     """Calls of event.from and event.next that may wait at a time; one more gets TOO_BUSY."""
     pending_tasks: int = 1000

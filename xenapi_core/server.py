@@ -131,7 +131,7 @@ class XenApiServer:
         stack.callback(recorder.stop)
         encoder = xmlrpc.Encoder(store.samples)
         throttle = Throttle(settings.limits)
-        sessions = Sessions({LOCAL: users, PAM: self._pam}, throttle)
+        sessions = Sessions({LOCAL: users, PAM: self._pam}, throttle, limits=settings.limits)
         tasks = Tasks(store, encoder.text, settings.limits)
         services = {
             Datamodel: model,

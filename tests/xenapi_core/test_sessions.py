@@ -9,10 +9,10 @@ import pytest
 from netserve.doors import Door
 from xenapi_core.access.local import LocalUsers, UsersFileError, read_users, set_password
 from xenapi_core.access.passwords import PasswordHash
-from xenapi_core.access.sessions import IDLE_LIMIT, LOCAL, PER_ORIGINATOR, Sessions
+from xenapi_core.access.sessions import LOCAL, Sessions
 from xenapi_core.access.throttle import Throttle
 from xenapi_core.datamodel import READ_ONLY, Caller, Role, XenApiError
-from xenapi_core.limits import DEFAULT
+from xenapi_core.limits import DEFAULT, Limits
 
 
 @pytest.fixture(scope="module")
@@ -91,28 +91,40 @@ async def test_logging_out_ends_a_session(guarded):
 
 async def test_an_idle_session_ends(guarded, clock):
     session = await guarded.login("root", "right")
-    clock.now += IDLE_LIMIT - 1
+    clock.now += DEFAULT.session_timeout - 1
     await guarded.do("VM.get_all")
-    clock.now += IDLE_LIMIT + 1
+    clock.now += DEFAULT.session_timeout + 1
     assert await guarded.fails("VM.get_all") == ["SESSION_INVALID", session]
     await guarded.login("root", "right")
-    clock.now += IDLE_LIMIT + 1
+    clock.now += DEFAULT.session_timeout + 1
     guarded.sessions.expire()
     assert len(guarded.sessions) == 0
 
 
 async def test_one_client_cannot_crowd_out_another(clock):
-    sessions = Sessions({}, clock=clock)
+    sessions = Sessions({}, clock=clock, limits=Limits(sessions_per_originator=3))
     caller = Caller("", READ_ONLY)
     kept = await sessions.login("none", caller, "other", "", "")
     first = await sessions.login("none", caller, "root", "", "leaky")
-    for _ in range(PER_ORIGINATOR):
+    for _ in range(3):
         clock.now += 1
         await sessions.login("none", caller, "root", "", "leaky")
-    assert len(sessions) == PER_ORIGINATOR + 1
+    assert len(sessions) == 4
     assert sessions.get(kept.ref) is kept
     with pytest.raises(XenApiError, match="not valid"):
         sessions.get(first.ref)
+
+
+async def test_one_user_cannot_crowd_out_another(clock):
+    sessions = Sessions({}, clock=clock, limits=Limits(sessions=5))
+    caller = Caller("", READ_ONLY)
+    kept = [await sessions.login("none", caller, "quiet", "", "x") for _ in range(2)]
+    for number in range(20):
+        clock.now += 1
+        last = await sessions.login("none", caller, "busy", "", f"names itself anew {number}")
+        assert len(sessions) <= 5
+        assert sessions.get(last.ref) is last
+    assert [sessions.get(each.ref) for each in kept] == kept
 
 
 async def test_a_changed_password_ends_the_users_other_sessions(guarded, tmp_path):

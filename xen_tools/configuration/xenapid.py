@@ -65,6 +65,19 @@ class XenApiLimits(DoorLimits):
     received_size: int = received_size(64 << 20)
     nesting: int = setting(number(4, 64), "how deep the values of a call may be nested", of_calls.DEFAULT.nesting)
     batch: int = setting(number(1, 10_000), "calls in one JSON-RPC request", of_calls.DEFAULT.batch)
+    sessions: int = setting(
+        number(1, 1_000_000),
+        "sessions; one more ends the one that was idle the longest, of the user who has most",
+        of_calls.DEFAULT.sessions,
+    )
+    sessions_per_originator: int = setting(
+        number(1, 1_000_000),
+        "sessions of one user and originator; one more ends the one that was idle the longest",
+        of_calls.DEFAULT.sessions_per_originator,
+    )
+    session_timeout: float = setting(
+        seconds(1, 366 * 86400), "a session without a call for so long ends", of_calls.DEFAULT.session_timeout
+    )
     waiting_readers: int = setting(
         number(1, 100_000),
         "calls of event.from and event.next that wait at a time; one more gets TOO_BUSY",

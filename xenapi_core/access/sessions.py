@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from xenapi_core.access.users import User, Users, UsersError
 from xenapi_core.datamodel.call import Caller
 from xenapi_core.datamodel.errors import XenApiError
 from xenapi_core.datamodel.roles import POOL_ADMIN, Role
+from xenapi_core.limits import DEFAULT, Limits
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -29,10 +30,6 @@ LOCAL, PAM, NONE, PEER = "local", "pam", "none", "peer"
 AUTHENTICATIONS = (LOCAL, PAM, NONE, PEER)
 """How a door recognises users: by the users file; by PAM; not at all; by the uid at the other end of a unix socket."""
 
-IDLE_LIMIT = 24 * 3600.0
-"""Seconds without a call after which a session ends."""
-PER_ORIGINATOR = 500
-"""Sessions of one user and originator; one more ends the one that was idle the longest."""
 LONGEST_NAME = 256
 """Characters of a user name or originator; longer ones are refused, as are passwords of more than 1,024."""
 CHECK_LIMIT = 60.0
@@ -85,11 +82,13 @@ class Sessions:
         users: Mapping[str, Users],
         throttle: Throttle | None = None,
         clock: Callable[[], float] = time.monotonic,
+        limits: Limits = DEFAULT,
     ) -> None:
         """``users`` know the passwords of doors, by the doors' authentication."""
         self._users = users
         self._throttle = throttle or Throttle()
         self._clock = clock
+        self._limits = limits
         self._sessions: dict[str, Session] = {}
         self._groups: dict[tuple[str, str], dict[str, Session]] = defaultdict(dict)
         self._threads: dict[Users, ThreadPoolExecutor] = {}
@@ -108,7 +107,7 @@ class Sessions:
         if session is None:
             raise XenApiError("SESSION_INVALID", ref)
         now = self._clock()
-        if now - session.used > IDLE_LIMIT and not session.waiting:
+        if now - session.used > self._limits.session_timeout and not session.waiting:
             self.end(session)
             raise XenApiError("SESSION_INVALID", ref)
         session.used = now
@@ -246,7 +245,7 @@ class Sessions:
 
     def expire(self) -> None:
         """End the sessions that have been idle for too long."""
-        limit = self._clock() - IDLE_LIMIT
+        limit = self._clock() - self._limits.session_timeout
         for session in [each for each in self._sessions.values() if each.used < limit and not each.waiting]:
             self.end(session)
 
@@ -256,8 +255,14 @@ class Sessions:
             self.end(session)
 
     def _make_room(self, group: dict[str, Session]) -> None:
-        while len(group) > PER_ORIGINATOR:
-            self.end(min(group.values(), key=lambda session: session.used))
+        while len(group) > self._limits.sessions_per_originator:
+            self._end_oldest(group.values())
+        while len(self._sessions) > self._limits.sessions:
+            ((most, _),) = Counter(each.identifier for each in self._sessions.values()).most_common(1)
+            self._end_oldest([each for each in self._sessions.values() if each.identifier == most])
+
+    def _end_oldest(self, sessions: Iterable[Session]) -> None:
+        self.end(min(sessions, key=lambda session: session.used))
 
 
 def _log_unable(authentication: str, error: Exception) -> None:
