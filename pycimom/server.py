@@ -71,6 +71,10 @@ class Settings:
     """How many objects an Open or a Pull gives at most, whatever MaxObjectCount says."""
     provider_limit: float = 60.0
     """How long a provider may take for one call."""
+    indication_filters: int = 1000
+    indication_destinations: int = 100
+    subscriptions: int = 1000
+    """How many there may be; half of them may be one user's, unless that is an administrator."""
     nesting: int = DEPTH
     """How deeply the elements of a message may be nested."""
     gzip: bool = False
@@ -142,7 +146,13 @@ class CimServer:
                 repository,
                 self._store,
                 IndicationSettings(
-                    settings.host, INTEROP_NAMESPACE, delivery=settings.delivery, policy=settings.destinations
+                    settings.host,
+                    INTEROP_NAMESPACE,
+                    delivery=settings.delivery,
+                    policy=settings.destinations,
+                    max_filters=settings.indication_filters,
+                    max_destinations=settings.indication_destinations,
+                    max_subscriptions=settings.subscriptions,
                 ),
             )
             indications.connect(self.broker)

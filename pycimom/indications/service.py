@@ -49,8 +49,10 @@ class IndicationSettings:
     namespace: str = "root/interop"
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     policy: DestinationPolicy = field(default_factory=DestinationPolicy)
+    max_filters: int = 1000
     max_destinations: int = 100
     max_subscriptions: int = 1000
+    """How many instances there may be; half of them may be one user's, unless that is an administrator."""
     removal_interval: int = 30 * 24 * 3600
     """SubscriptionRemovalTimeInterval, in seconds."""
 
@@ -112,10 +114,13 @@ class IndicationService(StaticProvider):
         kind = self._classes.get(instance.class_name).name
         async with self._writing:
             if kind == rules.FILTER:
+                self._check_limit(context, (kind,), self._settings.max_filters)
                 made = self._new_filter(instance)
             elif kind in rules.DESTINATIONS:
+                self._check_limit(context, rules.DESTINATIONS, self._settings.max_destinations)
                 made = self._new_destination(instance, kind)
             elif kind == rules.SUBSCRIPTION:
+                self._check_limit(context, (kind,), self._settings.max_subscriptions)
                 made = self._new_subscription(instance)
             else:
                 raise CimError(Status.NOT_SUPPORTED, f"Instances of {kind} cannot be created.")
@@ -189,14 +194,12 @@ class IndicationService(StaticProvider):
         return made
 
     def _new_destination(self, instance: Instance, kind: str) -> Instance:
-        self._check_limit(rules.DESTINATIONS, self._settings.max_destinations)
         keyed = rules.with_keys(instance, kind, self._settings.system_name)
         made = self.named(rules.with_defaults(keyed, rules.DESTINATION_DEFAULTS))
         rules.check_destination(made)
         return made
 
     def _new_subscription(self, instance: Instance) -> Instance:
-        self._check_limit((rules.SUBSCRIPTION,), self._settings.max_subscriptions)
         ends: dict[str, Value] = {}
         for role, wanted in (("Filter", (rules.FILTER,)), ("Handler", rules.DESTINATIONS)):
             end = rules.reference(instance, role)
@@ -210,9 +213,14 @@ class IndicationService(StaticProvider):
         }
         return self.named(rules.new_subscription(Instance(rules.SUBSCRIPTION, {**others, **ends})))
 
-    def _check_limit(self, class_names: Collection[str], most: int) -> None:
-        if sum(len(self.view().instances(each)) for each in class_names) >= most:
-            raise CimError(Status.FAILED, f"There are already {most} instances of {' and '.join(class_names)}.")
+    def _check_limit(self, context: Context, class_names: Collection[str], most: int) -> None:
+        kinds, user = " and ".join(class_names), context.principal
+        origins = [self.origin(each.name) for kind in class_names for each in self.view().instances(kind) if each.name]
+        if len(origins) >= most:
+            raise CimError(Status.FAILED, f"There are already {most} instances of {kinds}.")
+        share = max(1, most // 2)
+        if not user.may_administer and sum(each is not None and each.owner == user.name for each in origins) >= share:
+            raise CimError(Status.FAILED, f"{user.name} has already {share} instances of {kinds}.")
 
     def _activate(self, subscription: Instance) -> None:
         """Begin to serve a subscription if it is enabled, and to wait for its end if it has one."""

@@ -20,6 +20,7 @@ from pycimom.instance_store import InstanceStore
 from pycimom.repository import Repository
 
 HERE = Context(Principal("alice"), "root/interop", "127.0.0.1")
+ADMINISTRATOR = Context(Principal("root", may_administer=True), "root/interop", "127.0.0.1")
 WAIT = 10.0
 
 

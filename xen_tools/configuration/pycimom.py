@@ -50,6 +50,17 @@ class CimLimits(DoorLimits):
     longest_enumeration_timeout: int = setting(
         number(1, 86400, "seconds"), "the most that a client may say", _default(Settings, "longest_enumeration_timeout")
     )
+    indication_filters: int = setting(
+        number(1, 100_000),
+        "filters of indications; half of them may be one user's, who is no administrator",
+        _default(Settings, "indication_filters"),
+    )
+    indication_destinations: int = setting(
+        number(1, 100_000), "destinations of indications; likewise", _default(Settings, "indication_destinations")
+    )
+    subscriptions: int = setting(
+        number(1, 100_000), "subscriptions to indications; likewise", _default(Settings, "subscriptions")
+    )
     provider_limit: float = setting(
         seconds(1, 3600), "how long a provider may take for one call", _default(Settings, "provider_limit")
     )

@@ -8,6 +8,7 @@ import pytest
 
 from cim_provider import Instance, InstanceName, Status
 from indication_rig import (
+    ADMINISTRATOR,
     ALL,
     CHANGED,
     HERE,
@@ -137,11 +138,24 @@ class TestRules:
         await service.delete_instance(HERE, chosen)
 
     async def test_limits(self, rig: Rig):
-        service = await rig.start(max_destinations=1, max_subscriptions=1)
+        service = await rig.start(max_filters=2, max_destinations=1, max_subscriptions=1)
         handler = await add_destination(service, "http://127.0.0.1:5000")
         assert await status_of(add_destination(service, "http://127.0.0.1:5001")) is Status.FAILED
         await subscribe(service, await add_filter(service, ALL), handler)
-        assert await status_of(subscribe(service, await add_filter(service, ALL), handler)) is Status.FAILED
+        query = Instance("CIM_IndicationFilter", {"Query": ALL, "QueryLanguage": "WQL"})
+        second = await service.create_instance(ADMINISTRATOR, query)
+        assert await status_of(subscribe(service, second, handler)) is Status.FAILED
+        assert await status_of(add_filter(service, ALL)) is Status.FAILED
+
+    async def test_half_of_all_is_the_most_that_one_user_may_have(self, rig: Rig):
+        service = await rig.start(max_destinations=4)
+        urls = [f"http://127.0.0.1:{port}" for port in range(5000, 5005)]
+        for url in urls[:2]:
+            await add_destination(service, url)
+        assert await status_of(add_destination(service, urls[2])) is Status.FAILED
+        for url in urls[2:4]:
+            await add_destination(service, url, ADMINISTRATOR)
+        assert await status_of(add_destination(service, urls[4], ADMINISTRATOR)) is Status.FAILED
 
     async def test_the_service_describes_itself(self, rig: Rig):
         service = await rig.start(delivery=DeliverySettings(retry_attempts=5, retry_interval=7))
