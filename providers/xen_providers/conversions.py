@@ -6,6 +6,8 @@ from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from cim_provider import InstanceName
+
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
@@ -20,6 +22,11 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 def xen_id(uuid: str) -> str:
     """Return the InstanceID of an object: ``Xen:<uuid>``."""
     return f"Xen:{uuid}"
+
+
+def part_id(uuid: str | None, part: str | None) -> str | None:
+    """Return the id of a part of an object: ``Xen:<uuid>/<part>``; None if either is missing."""
+    return None if uuid is None or part is None else f"Xen:{uuid}/{part}"
 
 
 def moment(time: datetime) -> datetime | None:
@@ -37,6 +44,17 @@ def words(text: str) -> list[str]:
     return [word for each in text.split(",") if (word := each.strip())]
 
 
+def natural(number: Any) -> int | None:
+    """Return a quantity, which the Xen-API 1.0 writes as a string; None if it is negative, which means unknown."""
+    found = int(number)
+    return None if found < 0 else found
+
+
+def given(text: str) -> str | None:
+    """Return a text; None if it is empty, which is how the Xen-API writes that there is none."""
+    return text or None
+
+
 def in_table(table: Mapping[K, V], default: V | None = None) -> Callable[[K], V | None]:
     """Return a conversion that looks values up in a table."""
     return lambda found: table.get(found, default)
@@ -45,3 +63,8 @@ def in_table(table: Mapping[K, V], default: V | None = None) -> Callable[[K], V 
 def uri(class_name: str, key: str, value: str) -> str:
     """Return the path of an instance as it is written in a string property."""
     return f'{NAMESPACE}:{class_name}.{key}="{value}"'
+
+
+def name_uri(name: InstanceName) -> str:
+    """Return the path of an instance as it is written in a string property."""
+    return str(name.within(NAMESPACE))
