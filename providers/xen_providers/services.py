@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xen_providers import system_management
+from xen_providers import migration, snapshot_management, system_management
 from xen_providers.declaration import (
     AnyOf,
     Mapped,
@@ -75,12 +75,14 @@ VIRTUAL_SYSTEM_MIGRATION_SERVICE = _service(
     "CIM_VirtualSystemMigrationService",
     "Xen Migration Service",
     "Moves virtual machines from host to host",
+    methods=migration.METHODS,
 )
 VIRTUAL_SYSTEM_SNAPSHOT_SERVICE = _service(
     "Xen_VirtualSystemSnapshotService",
     "CIM_VirtualSystemSnapshotService",
     "Xen Virtual System Snapshot Service",
     "Makes and destroys snapshots of virtual machines, and takes virtual machines back to them",
+    methods=snapshot_management.METHODS,
 )
 VIRTUAL_SWITCH_MANAGEMENT_SERVICE = _service(
     "Xen_VirtualSwitchManagementService",

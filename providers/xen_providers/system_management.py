@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from cim_provider import Instance, InstanceName, Method, MethodResult, Parameter, Value
+from cim_provider import Instance, InstanceName, MethodResult, Value
 from xen_providers.conversions import uri, xen_id
-from xen_providers.declaration import Handler, MappedMethod
+from xen_providers.declaration import MappedMethod
 from xen_providers.device_settings import (
     CD_TYPES,
     KVP_PREFIX,
@@ -21,14 +20,15 @@ from xen_providers.device_settings import (
 from xen_providers.embedded import parse_name
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
 from xen_providers.inputs import Inputs, Settings, as_text, embedded, needed
+from xen_providers.machines import Machine, find_machine, machine_or_none, system
 from xen_providers.methods import Call
-from xen_providers.outcomes import COMPLETED, MANAGEMENT, MethodError, invalid
+from xen_providers.outcomes import COMPLETED, MethodError, invalid
+from xen_providers.parameters import JOB, RASD, SYSTEM, VSSD, method, reference, resulting, settings_of
 from xen_providers.removal import remove
 from xen_providers.resource_settings import MEMORY, PROCESSOR, Memory, Plan, Processors, Resource
 from xen_providers.state_changes import AFFECTED_VM
 from xen_providers.system_settings import apply, new_system, read_fields
 from xen_providers.work import RESULT, Work
-from xenapi_client import Record
 
 MODIFY_JOB, CREATE_JOB = "Xen_VirtualSystemModifyResourcesJob", "Xen_VirtualSystemCreateJob"
 NULL = "OpaqueRef:NULL"
@@ -70,44 +70,6 @@ def read_plan(settings: Settings) -> Plan:
 # Which machines and resources are meant
 
 
-@dataclass(frozen=True)
-class Machine:
-    """A virtual machine, a template or a snapshot that a parameter names."""
-
-    ref: str
-    record: Record
-
-    @property
-    def is_system(self) -> bool:
-        """Whether it is a machine, not what machines are made from."""
-        return not self.record["is_a_template"] and not self.record["is_a_snapshot"]
-
-
-def find_machine(call: Call, parameter: str, value: Any) -> Machine:
-    """Return what a path, as such or as text, or a uuid names: a machine or its settings, a template or a snapshot."""
-    if isinstance(value, InstanceName):
-        value = value.get("InstanceID") or value.get("Name")
-    uuid = last_part(value).strip().lower() if isinstance(value, str) else ""
-    found = call.view.find("VM", uuid)
-    if found is None:
-        raise invalid(parameter, f"there is no virtual system {value}.")
-    return Machine(*found)
-
-
-def _machine_or_none(call: Call, inputs: Inputs, name: str) -> Machine | None:
-    value = inputs.get(name)
-    return None if value is None or (isinstance(value, str) and not value.strip()) else find_machine(call, name, value)
-
-
-def system(call: Call, inputs: Inputs, *names: str) -> Machine:
-    """Return the virtual machine that one of some parameters names."""
-    name = next((each for each in names if each in inputs), names[0])
-    machine = find_machine(call, name, needed(name, inputs.get(name)))
-    if not machine.is_system:
-        raise invalid(name, "it is a template or a snapshot, not a virtual machine.")
-    return machine
-
-
 def find_resource(call: Call, parameter: str, instance_id: str | None) -> Resource:
     """Return the resource that an InstanceID ``Xen:<machine>/<device>`` names."""
     owner, _, device = needed(f"{parameter}.InstanceID", instance_id).partition("/")
@@ -139,7 +101,7 @@ async def _define_system(call: Call, inputs: Inputs) -> MethodResult:
     settings = needed("SystemSettings", inputs.settings("SystemSettings"))
     fields = await read_fields(settings, call.xen)
     plans = [read_plan(each) for each in inputs.all_settings("ResourceSettings")]
-    source = _machine_or_none(call, inputs, "ReferenceConfiguration")
+    source = machine_or_none(call, inputs, "ReferenceConfiguration")
     record = new_system(settings, fields) if source is None else None
     name = needed(f"{settings.parameter}.ElementName", settings.text("ElementName") or None)
     made: list[str] = []
@@ -182,7 +144,7 @@ async def _copy_system(call: Call, inputs: Inputs) -> MethodResult:
     settings = needed("SystemSettings", inputs.settings("SystemSettings"))
     fields = await read_fields(settings, call.xen)
     name = needed(f"{settings.parameter}.ElementName", settings.text("ElementName") or None)
-    source = needed("ReferenceConfiguration", _machine_or_none(call, inputs, "ReferenceConfiguration"))
+    source = needed("ReferenceConfiguration", machine_or_none(call, inputs, "ReferenceConfiguration"))
     repository = _repository(call, inputs.get("StoragePool"))
 
     async def copy(work: Work) -> None:
@@ -358,33 +320,8 @@ async def _stop_service(call: Call, inputs: Inputs) -> MethodResult:
     return MethodResult(COMPLETED)
 
 
-VSSD, RASD, SYSTEM = "CIM_VirtualSystemSettingData", "CIM_ResourceAllocationSettingData", "CIM_ComputerSystem"
-
-
-def reference(class_name: str, *, array: bool = False) -> Parameter:
-    """Declare a parameter that names an instance."""
-    return Parameter("reference", array, reference=class_name)
-
-
-def resulting(class_name: str, *, array: bool = False) -> Parameter:
-    """Declare an output parameter that names an instance."""
-    return Parameter("reference", array, reference=class_name, is_input=False, is_output=True)
-
-
-def settings_of(class_name: str, *, array: bool = False) -> Parameter:
-    """Declare a parameter that is an embedded instance."""
-    return Parameter("string", array, embedded=class_name)
-
-
-JOB = resulting("CIM_ConcreteJob")
-
-
-def _method(handler: Handler, **parameters: Parameter) -> MappedMethod:
-    return MappedMethod(Method("uint32", parameters), handler, MANAGEMENT)
-
-
 METHODS: Mapping[str, MappedMethod] = {
-    "DefineSystem": _method(
+    "DefineSystem": method(
         _define_system,
         SystemSettings=settings_of(VSSD),
         ResourceSettings=settings_of(RASD, array=True),
@@ -392,7 +329,7 @@ METHODS: Mapping[str, MappedMethod] = {
         ResultingSystem=resulting(SYSTEM),
         Job=JOB,
     ),
-    "CopySystem": _method(
+    "CopySystem": method(
         _copy_system,
         SystemSettings=settings_of(VSSD),
         StoragePool=reference("CIM_ResourcePool"),
@@ -400,36 +337,36 @@ METHODS: Mapping[str, MappedMethod] = {
         ResultingSystem=resulting(SYSTEM),
         Job=JOB,
     ),
-    "DestroySystem": _method(_destroy_system, AffectedSystem=reference(SYSTEM), Job=JOB),
-    "ConvertToXenTemplate": _method(_convert_to_template, System=reference(SYSTEM), ResultingTemplate=resulting(VSSD)),
-    "FindPossibleHostsToRunOn": _method(
+    "DestroySystem": method(_destroy_system, AffectedSystem=reference(SYSTEM), Job=JOB),
+    "ConvertToXenTemplate": method(_convert_to_template, System=reference(SYSTEM), ResultingTemplate=resulting(VSSD)),
+    "FindPossibleHostsToRunOn": method(
         _find_possible_hosts,
         System=reference(SYSTEM),
         AffectedSystem=reference(SYSTEM),
         PossibleHosts=resulting(SYSTEM, array=True),
     ),
-    "ModifySystemSettings": _method(_modify_system_settings, SystemSettings=settings_of(VSSD), Job=JOB),
-    "AddResourceSetting": _method(
+    "ModifySystemSettings": method(_modify_system_settings, SystemSettings=settings_of(VSSD), Job=JOB),
+    "AddResourceSetting": method(
         _add_resource_setting,
         AffectedSystem=reference(SYSTEM),
         ResourceSetting=settings_of(RASD),
         ResultingResourceSetting=resulting(RASD),
         Job=JOB,
     ),
-    "AddResourceSettings": _method(
+    "AddResourceSettings": method(
         _add_resource_settings,
         AffectedConfiguration=reference(VSSD),
         ResourceSettings=settings_of(RASD, array=True),
         ResultingResourceSettings=resulting(RASD, array=True),
         Job=JOB,
     ),
-    "ModifyResourceSettings": _method(
+    "ModifyResourceSettings": method(
         _modify_resource_settings,
         ResourceSettings=settings_of(RASD, array=True),
         ResultingResourceSettings=resulting(RASD, array=True),
         Job=JOB,
     ),
-    "RemoveResourceSettings": _method(_remove_resource_settings, ResourceSettings=reference(RASD, array=True), Job=JOB),
-    "StartService": _method(_start_service),
-    "StopService": _method(_stop_service),
+    "RemoveResourceSettings": method(_remove_resource_settings, ResourceSettings=reference(RASD, array=True), Job=JOB),
+    "StartService": method(_start_service),
+    "StopService": method(_stop_service),
 }

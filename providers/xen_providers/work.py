@@ -15,7 +15,7 @@ import structlog
 
 from cim_provider import CimError, InstanceName
 from xen_providers.conversions import OWN, xen_id
-from xen_providers.outcomes import Failure, MethodError
+from xen_providers.outcomes import Failure, MethodError, cim_error
 from xen_providers.removal import REMOVAL, remove
 from xen_providers.replica import Replica, Xen
 from xenapi_client import Record, Version, XenApiError
@@ -148,7 +148,7 @@ def _outcome(task: Record) -> str:
     if task["status"] == "success":
         return str(task["result"])
     code, *parameters = task["error_info"] or ["TASK_CANCELLED"]
-    raise MethodError(Failure.FAILED, str(XenApiError(code, parameters)), code, tuple(parameters))
+    raise cim_error(XenApiError(code, parameters))
 
 
 async def _nothing(work: Work) -> Any:

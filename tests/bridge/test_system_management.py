@@ -9,98 +9,25 @@ import pytest
 import pywbem
 from pywbem import Uint16, Uint64
 
-COMPLETED, EXCEPTION = 7, 10
-OK, FAILED, INVALID_PARAMETER, INVALID_STATE, JOB = 0, 2, 4, 5, 4096
-CLASSES = ("VM", "VBD", "VIF", "VDI", "console")
-NAMESPACE = "root/cimv2"
+from tests.support.management import (
+    COMPLETED,
+    EXCEPTION,
+    FAILED,
+    HVM,
+    INVALID_PARAMETER,
+    INVALID_STATE,
+    NAMESPACE,
+    OK,
+    configuration,
+    resource,
+    settings,
+    system,
+)
 
 
 @pytest.fixture
-def wbem(bridge):
-    with bridge.wbem() as connection:
-        yield connection
-
-
-@pytest.fixture
-def service(wbem) -> pywbem.CIMInstanceName:
-    (name,) = wbem.EnumerateInstanceNames("Xen_VirtualSystemManagementService")
-    return name
-
-
-@pytest.fixture
-def call(wbem, service) -> Callable[..., tuple[int, Any]]:
-    """Call a method of the service; return its value and outputs."""
-
-    def call(method: str, **parameters: Any) -> tuple[int, Any]:
-        return wbem.InvokeMethod(method, service, [], **parameters)
-
-    return call
-
-
-@pytest.fixture
-def done(wbem, until) -> Callable[[Any], pywbem.CIMInstance]:
-    """Wait until the job that a method began has ended; return it."""
-
-    def done(answer: tuple[int, Any]) -> pywbem.CIMInstance:
-        value, outputs = answer
-        assert value == JOB, outputs
-        job = wbem.GetInstance(outputs["Job"])
-        assert job["JobState"] in (4, COMPLETED, EXCEPTION)
-        return until(
-            lambda: (now := wbem.GetInstance(outputs["Job"]))["JobState"] in (COMPLETED, EXCEPTION) and now, "job ends"
-        )
-
-    return done
-
-
-@pytest.fixture
-def everything(xenapi) -> Callable[[], dict[str, set[str]]]:
-    return lambda: {cls: set(getattr(xenapi, cls).get_all()) for cls in CLASSES}
-
-
-def settings(class_name: str = "CIM_VirtualSystemSettingData", **properties: Any) -> pywbem.CIMInstance:
-    return pywbem.CIMInstance(class_name, properties)
-
-
-def resource(type_: int, **properties: Any) -> pywbem.CIMInstance:
-    return settings("CIM_ResourceAllocationSettingData", ResourceType=Uint16(type_), **properties)
-
-
-def system(uuid: str) -> pywbem.CIMInstanceName:
-    keys = {"CreationClassName": "Xen_ComputerSystem", "Name": uuid}
-    return pywbem.CIMInstanceName("Xen_ComputerSystem", keys, namespace=NAMESPACE)
-
-
-def configuration(uuid: str, class_name: str = "Xen_ComputerSystemSettingData") -> pywbem.CIMInstanceName:
-    return pywbem.CIMInstanceName(class_name, {"InstanceID": f"Xen:{uuid}"}, namespace=NAMESPACE)
-
-
-HVM = {"ElementName": "defined", "VirtualSystemType": "DMTF:xen:HVM"}
-
-
-@pytest.fixture
-def vm(xenapi, call) -> Any:
-    """A machine of this test's own: its reference; gone afterwards."""
-    value, outputs = call("DefineSystem", SystemSettings=settings(**HVM))
-    assert value == OK
-    ref = xenapi.VM.get_by_uuid(outputs["ResultingSystem"]["Name"])
-    yield ref
-    if xenapi.VM.get_power_state(ref) != "Halted":
-        xenapi.VM.hard_shutdown(ref)
-    assert call("DestroySystem", AffectedSystem=system(xenapi.VM.get_uuid(ref)))[0] == OK
-
-
-@pytest.fixture
-def storage(xenapi) -> tuple[str, str]:
-    """A storage repository for disks: reference and uuid."""
-    ref = xenapi.pool.get_default_SR(xenapi.pool.get_all()[0])
-    return ref, xenapi.SR.get_uuid(ref)
-
-
-@pytest.fixture
-def network(xenapi) -> tuple[str, str]:
-    ref = next(ref for ref, each in xenapi.network.get_all_records().items() if each["PIFs"])
-    return ref, xenapi.network.get_uuid(ref)
+def call(call_of) -> Callable[..., tuple[int, Any]]:
+    return call_of("Xen_VirtualSystemManagementService")
 
 
 class TestDefineSystem:
@@ -375,7 +302,6 @@ class TestResources:
     @pytest.fixture
     def running(self, xenapi, vm) -> str:
         xenapi.VM.set_VCPUs_max(vm, "4")
-        xenapi.VM.set_HVM_boot_policy(vm, "")  # a guest that needs no tools for what is hot
         xenapi.VM.start(vm, False, False)
         return vm
 
