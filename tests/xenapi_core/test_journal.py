@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from box_model import MODEL, Mood, snapshot
@@ -86,6 +86,7 @@ def torn(before: bytes, after: bytes, written: Callable[[int], bool], cut: float
     return bytes(image)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_whatever_a_crash_cuts_off_acknowledged_writes_are_there(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("crash")
@@ -200,6 +201,7 @@ def test_a_truncated_journal_is_refused(path, share):
     assert path.stat().st_size == round(share * len(data))
 
 
+@settings(deadline=None)
 @given(place=st.floats(0, 1, exclude_max=True), filling=st.sampled_from([b"\0", b"\xff", b"x"]))
 def test_a_journal_with_a_block_of_something_else_is_refused(tmp_path_factory, place, filling):
     path = tmp_path_factory.mktemp("damage") / "journal"

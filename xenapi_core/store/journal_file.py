@@ -50,18 +50,19 @@ class Lock:
     def __init__(self, journal: Path) -> None:
         """JournalError if another process has it, or the folder cannot be written."""
         try:
-            self._file = os.open(beside(journal, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            file = os.open(beside(journal, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise JournalError(f"The journal {journal} cannot be opened: {error.strerror}.") from error
+        self._file = os.fdopen(file)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            os.close(self._file)
+            self._file.close()
             raise JournalError(f"The journal {journal} is in use by another process.") from error
 
     def close(self) -> None:
         """Give it back."""
-        os.close(self._file)
+        self._file.close()
 
 
 def beside(journal: Path, suffix: str) -> Path:
