@@ -46,6 +46,8 @@ OF_SERVICES = {  # association: service, capabilities, where they list the metho
 VALUES = {
     "Xen_VirtualSystemManagementCapabilities": {
         "VirtualSystemTypesSupported": ["DMTF:Xen:PV", "DMTF:Xen:HVM"],
+        "SynchronousMethodsSupported": [3, 5, 6, 7],
+        "AsynchronousMethodsSupported": [2, 10],
         "IndicationsSupported": [4],
         "RequestedStatesSupported": [2],
         "ElementNameEditSupported": True,
