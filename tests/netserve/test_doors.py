@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import os
 import socket
 import ssl
 import stat
 import warnings
-from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from client_certificate import client_certificate
 from netserve.doors import Door, Limits, Tls
 from netserve.messages import Request, Response
 from netserve.server import DoorError, HttpServer
@@ -70,28 +66,6 @@ async def test_old_tls_is_refused(serve, tls):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
     with pytest.raises((ConnectionError, ssl.SSLError)):
         await asyncio.open_connection("127.0.0.1", server.doors[0].port, ssl=context)
-
-
-def client_certificate(folder: Path, name: str) -> Tls:
-    """Make a self-signed certificate of a client."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .sign(key, hashes.SHA256())
-    )
-    tls = Tls(folder / f"{name}.pem", folder / f"{name}.key")
-    tls.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    private = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    tls.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, *private))
-    return tls
 
 
 async def test_client_certificates(serve, tls, tmp_path):

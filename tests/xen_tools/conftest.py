@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import io
+import shutil
 import tarfile
+import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from configured_daemon import PASSWORD, USER
+from netserve import certificates
+from xenapi_core.access.local import set_password
 
 
 @pytest.fixture
@@ -33,3 +39,13 @@ def archive() -> bytes:
     with zipfile.ZipFile(data, "w") as file:
         file.writestr("cim_schema_2.49.0.mof", "")
     return data.getvalue()
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder with what daemons of these tests have: users, a certificate."""
+    path = Path(tempfile.mkdtemp(prefix="doors-", dir="/tmp"))
+    set_password(path / "users", USER, PASSWORD)
+    certificates.ensure(path / "tls")
+    yield path
+    shutil.rmtree(path, ignore_errors=True)

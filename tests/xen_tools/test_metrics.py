@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
-
 import httpx
 import pytest
 
-from tests.xen_tools.test_doors import LOCAL, PASSWORD, USER, Xenapid, connect, door, head, login
-from xenapi_core.access.local import set_password
+from configured_daemon import LOCAL, USER, Daemon, connect, door, head, login
 
 METRICS = '[[xenapid.metrics]]\nlisten = "127.0.0.1:0"\n'
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="metrics-", dir="/tmp"))
-    set_password(path / "users", USER, PASSWORD)
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
 
 
 def scraped(url: str) -> str:
@@ -30,7 +16,7 @@ def scraped(url: str) -> str:
 
 def test_a_door_for_metrics_is_off_until_the_settings_open_it(folder, unused_tcp_port):
     settings = head(folder, "metrics") + door("127.0.0.1:0", LOCAL)
-    daemon = Xenapid(folder, folder / "metrics.toml", settings)
+    daemon = Daemon(folder / "metrics.toml", settings)
     try:
         assert list(daemon.doors) == ["127.0.0.1:0"]
         daemon.reload(settings + METRICS.replace(":0", f":{unused_tcp_port}"), "settings.read_again")
@@ -42,7 +28,7 @@ def test_a_door_for_metrics_is_off_until_the_settings_open_it(folder, unused_tcp
             scraped(url)
     finally:
         assert daemon.stop() == 0
-    daemon = Xenapid(folder, folder / "metrics.toml", settings + METRICS)
+    daemon = Daemon(folder / "metrics.toml", settings + METRICS)
     try:
         assert login(connect(daemon.doors["127.0.0.1:0"])) == []
         assert login(connect(daemon.doors["127.0.0.1:0"]), "wrong") != []
@@ -55,6 +41,6 @@ def test_a_door_for_metrics_is_off_until_the_settings_open_it(folder, unused_tcp
 
 
 def test_metrics_are_sent_in_clear_to_other_machines_only_if_asked_to(tmp_path):
-    daemon = Xenapid(tmp_path, tmp_path / "f.toml", '[[xenapid.metrics]]\nlisten = "*:0"\n')
+    daemon = Daemon(tmp_path / "f.toml", '[[xenapid.metrics]]\nlisten = "*:0"\n')
     assert daemon.stop() == 1
     assert "xenapid.metrics[0].listen would send metrics in clear to other machines" in daemon.errors[0]
