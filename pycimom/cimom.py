@@ -70,6 +70,20 @@ class Cimom:
         return [responses.error(problem)]
 
     async def _answer(self, call: Call, principal: Principal, peer: str | None) -> Sequence[bytes]:
+        """Answer a call. Of several errors, DSP0200 wants the first in its list of the operation's."""
+        if call.target is not None:
+            context, reader = await self._enter(call, principal, peer)
+            return await self._invoke(call, call.target, context, reader)
+        operation = INTRINSIC.get(call.name)
+        if operation is None:
+            raise CimError(Status.NOT_SUPPORTED, f"The operation {call.name} is not supported.")
+        if operation.administers:
+            Context(principal, call.namespace, peer).require_administrator()
+        context, reader = await self._enter(call, principal, peer)
+        return await operation.handler(self._services, context, **operation.arguments(reader, call.parameters))
+
+    async def _enter(self, call: Call, principal: Principal, peer: str | None) -> tuple[Context, Reader]:
+        """Find the namespace of a call, and have the classes compiled that it names; INVALID_NAMESPACE."""
         repository = self._services.broker.repository
         namespace = next((each for each in repository.namespaces() if each.lower() == call.namespace.lower()), None)
         if namespace is None:
@@ -77,16 +91,7 @@ class Cimom:
         for class_name in _class_names(call):
             if repository.is_pending(namespace, class_name):
                 await asyncio.to_thread(repository.ensure, namespace, class_name)
-        context = Context(principal, namespace, peer)
-        reader = Reader(repository, namespace)
-        if call.target is not None:
-            return await self._invoke(call, call.target, context, reader)
-        operation = INTRINSIC.get(call.name)
-        if operation is None:
-            raise CimError(Status.NOT_SUPPORTED, f"The operation {call.name} is not supported.")
-        if operation.administers:
-            context.require_administrator()
-        return await operation.handler(self._services, context, **operation.arguments(reader, call.parameters))
+        return Context(principal, namespace, peer), Reader(repository, namespace)
 
     async def _invoke(self, call: Call, target: Target, context: Context, reader: Reader) -> Sequence[bytes]:
         try:
@@ -103,7 +108,7 @@ class Cimom:
         method = declared.find_method(call.name)
         if method is None:
             if name.keys:
-                await existing(self._services, context, name)  # of several errors, DSP0200 wants the first in its list
+                await existing(self._services, context, name)
             raise CimError(Status.METHOD_NOT_FOUND, f"{declared.name} has no method {call.name}.")
         inputs = _inputs(call, declared, method, reader)
         result = await self._services.broker.invoke_method(context, name, method.name, inputs)

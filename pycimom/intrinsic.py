@@ -124,10 +124,11 @@ def _new_instance(reader: Reader, element: Element, what: str) -> tuple[CimClass
 
 def _named_instance(
     reader: Reader, element: Element, what: str
-) -> tuple[InstanceName, tuple[CimClass, dict[str, Any]]]:
+) -> tuple[InstanceName, Callable[[], tuple[CimClass, dict[str, Any]]]]:
+    """Read the name, and leave the instance unread until it is known that there is one."""
     if element.tag != "VALUE.NAMEDINSTANCE" or len(element) != 2:
         raise CimError(Status.INVALID_PARAMETER, f"{what} is given as VALUE.NAMEDINSTANCE, not as {element.tag}.")
-    return reader.instance_name(element[0], what), reader.instance(element[1], what)
+    return reader.instance_name(element[0], what), lambda: reader.instance(element[1], what)
 
 
 _BOOLEAN = _plain(reading.read_boolean)
@@ -384,10 +385,11 @@ async def _get_instance(
 async def _get_property(
     services: Services, context: Context, instance_name: InstanceName, property_name: str
 ) -> Content:
+    instance = await existing(services, context, instance_name)
     declared = services.broker.repository.get(context.namespace, instance_name.class_name).find_property(property_name)
     if declared is None:
         raise CimError(Status.NO_SUCH_PROPERTY, f"{instance_name.class_name} has no property {property_name}.")
-    value = (await existing(services, context, instance_name)).get(declared.name)
+    value = instance.get(declared.name)
     if value is None:
         return []
     return responses.return_value([services.writer.value(declared, value, context.namespace).encode()])
@@ -407,10 +409,24 @@ async def _create_instance(
 async def _modify_instance(
     services: Services,
     context: Context,
-    modified_instance: tuple[InstanceName, tuple[CimClass, dict[str, Any]]],
+    modified_instance: tuple[InstanceName, Callable[[], tuple[CimClass, dict[str, Any]]]],
     property_list: list[str] | None,
 ) -> Content:
-    name, (declared, values) = modified_instance
+    name, read = modified_instance
+    try:
+        changes = _changes(name, *read(), property_list)
+    except CimError as error:
+        if error.status in (Status.NO_SUCH_PROPERTY, Status.TYPE_MISMATCH):
+            await existing(services, context, name)  # NOT_FOUND comes first
+        raise
+    await services.broker.modify_instance(context, name, changes, None if property_list is None else list(changes))
+    return []
+
+
+def _changes(
+    name: InstanceName, declared: CimClass, values: Mapping[str, Any], property_list: list[str] | None
+) -> dict[str, Any]:
+    """Return the properties that ModifyInstance sets. DSP0200 5.3.2.8."""
     if declared.name != name.class_name:
         raise CimError(
             Status.INVALID_PARAMETER, f"ModifiedInstance is a {declared.name}, its name a {name.class_name}."
@@ -428,8 +444,7 @@ async def _modify_instance(
             changes[each] = values.get(each, property_.default)
         elif each in values and not _same_key(values[each], name.get(each)):
             raise CimError(Status.INVALID_PARAMETER, f"The key {each} of an instance cannot be changed.")
-    await services.broker.modify_instance(context, name, changes, None if property_list is None else list(changes))
-    return []
+    return changes
 
 
 async def _set_property(
@@ -439,6 +454,7 @@ async def _set_property(
     property_name: str,
     new_value: Callable[..., Any] | None,
 ) -> Content:
+    await existing(services, context, instance_name)
     declared = services.broker.repository.get(context.namespace, instance_name.class_name).find_property(property_name)
     if declared is None:
         raise CimError(Status.NO_SUCH_PROPERTY, f"{instance_name.class_name} has no property {property_name}.")

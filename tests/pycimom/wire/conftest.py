@@ -215,9 +215,9 @@ class TestAuthenticator:
         self.asked += 1
         if user == "nobody can know":
             raise CimError(Status.FAILED, "The Xen-API does not answer.")
-        if (user, password) not in ((USER, PASSWORD), ("otto", PASSWORD)):
+        if user not in (USER, "otto", "reader") or password != PASSWORD:
             raise CimError(Status.ACCESS_DENIED, "No.")
-        return Principal(user, may_administer=True)
+        return Principal(user, may_administer=user != "reader")
 
 
 class Running:

@@ -200,3 +200,45 @@ def test_methods_without_a_target(client):
             with pytest.raises(pywbem.CIMError) as caught:
                 client.InvokeMethod(method, target)
             assert caught.value.status_code == status
+
+
+GONE = pywbem.CIMInstanceName("T_Setting", {"InstanceID": "gone"})
+
+
+@pytest.mark.parametrize(
+    ("ask", "status"),
+    [
+        # There is no such instance, and ...
+        (lambda c: c.ModifyInstance(pywbem.CIMInstance("T_Setting", {"No": True}, path=GONE)), "NOT_FOUND"),
+        (lambda c: c.ModifyInstance(pywbem.CIMInstance("T_Setting", {"Level": "x"}, path=GONE)), "NOT_FOUND"),
+        (lambda c: c.ModifyInstance(pywbem.CIMInstance("T_Setting", {}, path=GONE), PropertyList=["No"]), "NOT_FOUND"),
+        (lambda c: c.ModifyInstance(pywbem.CIMInstance("T_System", {}, path=GONE)), "INVALID_PARAMETER"),
+        (lambda c: c.InvokeMethod("Nothing", GONE), "NOT_FOUND"),
+        # There is no such namespace, and ...
+        (lambda c: c.CreateInstance(pywbem.CIMInstance("No_Class"), namespace="no/where"), "INVALID_NAMESPACE"),
+        (lambda c: c.EnumerateInstances("No_Class", namespace="no/where"), "INVALID_NAMESPACE"),
+    ],
+)
+def test_of_two_errors_the_first_in_the_list_of_dsp0200_is_told(client, ask, status):
+    with pytest.raises(pywbem.CIMError) as caught:
+        ask(client)
+    assert caught.value.status_code_name == f"CIM_ERR_{status}"
+
+
+@pytest.mark.parametrize(
+    ("operation", "user", "code"), [("Nothing", "olga", 7), ("DeleteClass", "reader", 2), ("DeleteClass", "olga", 3)]
+)
+def test_what_nobody_may_is_told_before_the_namespace_is_looked_at(server, tools, operation, user, code):
+    class_name = '<IPARAMVALUE NAME="ClassName"><CLASSNAME NAME="No_Class"/></IPARAMVALUE>'
+    headers = tools.headers(operation, "no/where") | {"Authorization": tools.basic(user, tools.password)}
+    answer = server.post(tools.intrinsic(operation, class_name, "no/where"), headers)
+    assert f'<ERROR CODE="{code}"' in answer.text
+
+
+@pytest.mark.parametrize("method", ["GetProperty", "SetProperty"])
+def test_no_property_of_an_instance_that_is_gone(server, tools, method):
+    parameters = (
+        '<IPARAMVALUE NAME="InstanceName"><INSTANCENAME CLASSNAME="T_Setting"><KEYVALUE>gone</KEYVALUE></INSTANCENAME>'
+        '</IPARAMVALUE><IPARAMVALUE NAME="PropertyName"><VALUE>No</VALUE></IPARAMVALUE>'
+    )
+    assert '<ERROR CODE="6"' in server.post(tools.intrinsic(method, parameters), tools.headers(method)).text
