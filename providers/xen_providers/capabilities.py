@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xen_providers import snapshot_management
 from xen_providers.declaration import (
     Mapped,
     MappedClass,
@@ -28,8 +29,8 @@ from xen_providers.virtual_systems import COMPUTER_SYSTEM
 
 DEFAULT, ENABLED = 2, 2
 VIRTUAL_SYSTEM_STATE_CHANGES = 4
-IPV4_DOTTED_DECIMAL = 3
-FULL_SNAPSHOT = 2
+DOMAIN_NAME, IPV4_DOTTED_DECIMAL = 2, 3
+SNAPSHOT_TYPES = sorted(snapshot_management.MESSAGES)
 LONGEST_NAME = 256
 """The most that MaxElementNameLen can say; the Xen-API knows no limit."""
 LIVE, NO_PRIORITIES, NO_BANDWIDTHS, NOT_EXPOSED = 2, 0, 0, 0
@@ -137,13 +138,13 @@ VIRTUAL_SYSTEM_MIGRATION_CAPABILITIES = _capabilities(
     AsynchronousMethodsSupported=uint16s(
         _offered(VIRTUAL_SYSTEM_MIGRATION_SERVICE, "MigrateVirtualSystemToHost", "MigrateVirtualSystemToSystem")
     ),
-    DestinationHostFormatsSupported=uint16s(constant([IPV4_DOTTED_DECIMAL])),
+    DestinationHostFormatsSupported=uint16s(constant([DOMAIN_NAME, IPV4_DOTTED_DECIMAL])),
 )
 VIRTUAL_SYSTEM_SNAPSHOT_CAPABILITIES = _capabilities(
     "Xen_VirtualSystemSnapshotCapabilities",
     "CIM_VirtualSystemSnapshotCapabilities",
     "Which snapshots virtual machines can have",
-    SnapshotTypesEnabled=uint16s(constant([FULL_SNAPSHOT])),
+    SnapshotTypesEnabled=uint16s(constant(SNAPSHOT_TYPES)),
     GuestOSNotificationEnabled=boolean(constant(False)),
 )
 VIRTUAL_SYSTEM_SNAPSHOT_SERVICE_CAPABILITIES = _capabilities(
@@ -153,7 +154,7 @@ VIRTUAL_SYSTEM_SNAPSHOT_SERVICE_CAPABILITIES = _capabilities(
     SynchronousMethodsSupported=uint16s(
         _offered(VIRTUAL_SYSTEM_SNAPSHOT_SERVICE, "CreateSnapshot", "DestroySnapshot", "ApplySnapshot")
     ),
-    SnapshotTypesSupported=uint16s(constant([FULL_SNAPSHOT])),
+    SnapshotTypesSupported=uint16s(constant(SNAPSHOT_TYPES)),
 )
 STORAGE_POOL_MANAGEMENT_CAPABILITIES = _capabilities(
     "Xen_StoragePoolManagementCapabilities",

@@ -58,9 +58,19 @@ VALUES = {
         "ElementNameEditSupported": True,
         "MaxElementNameLen": 256,
     },
-    "Xen_VirtualSystemMigrationCapabilities": {"DestinationHostFormatsSupported": [3]},
-    "Xen_VirtualSystemSnapshotCapabilities": {"SnapshotTypesEnabled": [2], "GuestOSNotificationEnabled": False},
-    "Xen_VirtualSystemSnapshotServiceCapabilities": {"SnapshotTypesSupported": [2]},
+    "Xen_VirtualSystemMigrationCapabilities": {
+        "SynchronousMethodsSupported": [4, 5],
+        "AsynchronousMethodsSupported": [2, 3],
+        "DestinationHostFormatsSupported": [2, 3],
+    },
+    "Xen_VirtualSystemSnapshotCapabilities": {
+        "SnapshotTypesEnabled": [2, 3, 32768],
+        "GuestOSNotificationEnabled": False,
+    },
+    "Xen_VirtualSystemSnapshotServiceCapabilities": {
+        "SynchronousMethodsSupported": [2, 3, 4],
+        "SnapshotTypesSupported": [2, 3, 32768],
+    },
     "Xen_StoragePoolManagementCapabilities": {},
     "Xen_MetricsServiceCapabilities": {"ElementNameEditSupported": False},
 }
