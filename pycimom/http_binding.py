@@ -16,6 +16,7 @@ import structlog
 from cim_provider import Authenticator, CimError, Principal, Status
 from netserve.messages import Headers as RequestHeaders
 from netserve.messages import Request, Response
+from netserve.throttle import Throttle, TooManyAttemptsError
 from pycimom.cimobject import decode, names_object
 from pycimom.cimom import Cimom
 from pycimom.cimxml import responses
@@ -69,6 +70,7 @@ class CimXmlHandler:
         *,
         gzip: bool = False,
         nesting: int = DEPTH,
+        throttle: Throttle | None = None,
     ) -> None:
         """``gzip``: whether answers are compressed for clients that accept it; ``nesting``: the deepest of messages."""
         self._nesting = nesting
@@ -76,6 +78,7 @@ class CimXmlHandler:
         self._statistics = statistics
         self._gzip = gzip
         self._authenticator = authenticator
+        self._throttle = throttle or Throttle()
         self._unauthorized = _refusal(
             401, "A user name and a password are needed.", headers=[("WWW-Authenticate", f'Basic realm="{realm}"')]
         )
@@ -87,7 +90,7 @@ class CimXmlHandler:
             if request.method == "OPTIONS":
                 return _options()
             prefix = _prefix(request)
-            principal = await self._authenticate(request.headers.get("authorization"))
+            principal = await self._authenticate(request)
             if principal is None:
                 return self._unauthorized
             if len(request.body) <= PARSED_AT_ONCE:
@@ -113,8 +116,8 @@ class CimXmlHandler:
                 return Response(200, headers, await asyncio.to_thread(_compress, pieces))
         return Response(200, headers, b"".join(pieces) if size <= JOINED else pieces)
 
-    async def _authenticate(self, authorization: str | None) -> Principal | None:
-        scheme, _, encoded = (authorization or "").partition(" ")
+    async def _authenticate(self, request: Request) -> Principal | None:
+        scheme, _, encoded = (request.headers.get("authorization") or "").partition(" ")
         if scheme.lower() != "basic":
             return None
         try:
@@ -124,7 +127,17 @@ class CimXmlHandler:
         if not colon:
             return None
         try:
-            return await self._authenticator.authenticate(user, password)
+            async with self._throttle.attempt(user, request.peer.address or "") as attempt:
+                try:
+                    principal = await self._authenticator.authenticate(user, password)
+                except CimError as error:
+                    attempt.undecided = error.status is not Status.ACCESS_DENIED
+                    raise
+                attempt.succeeded = True
+                return principal
+        except TooManyAttemptsError:
+            log.warning("login_refused", user=user, address=request.peer.address, reason="too many attempts")
+            raise _RefusedError(503, "Too many attempts to log in are waiting.") from None
         except CimError as error:
             if error.status is Status.ACCESS_DENIED:
                 return None

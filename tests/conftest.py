@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bridge_process import Bridge, run_bridge, short_folder
+from clock import Clock
 
 # requests, and with it pywbem, would trust these instead of the certificate that a test names.
 for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
@@ -18,6 +19,12 @@ for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden records of the wire anew")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that only sleeping moves."""
+    return Clock()
 
 
 @pytest.fixture

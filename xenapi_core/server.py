@@ -18,10 +18,10 @@ from netserve.files import make_folder
 from netserve.messages import Handler, Request, Response
 from netserve.origins import ANY, is_origin
 from netserve.server import HttpServer
+from netserve.throttle import Throttle
 from xenapi_core.access.local import LocalUsers
 from xenapi_core.access.pam import Pam, PamUsers
 from xenapi_core.access.sessions import AUTHENTICATIONS, LOCAL, NONE, PAM, PEER, Sessions
-from xenapi_core.access.throttle import Throttle
 from xenapi_core.classes import message, role
 from xenapi_core.classes.data_sources import Recorder
 from xenapi_core.classes.event import Registrations
@@ -130,8 +130,9 @@ class XenApiServer:
         recorder = Recorder(store, sampler)
         stack.callback(recorder.stop)
         encoder = xmlrpc.Encoder(store.samples)
-        throttle = Throttle(settings.limits)
-        sessions = Sessions({LOCAL: users, PAM: self._pam}, throttle, limits=settings.limits)
+        limits = settings.limits
+        throttle = Throttle(limits.waiting_logins, limits.failure_delay, limits.longest_failure_delay)
+        sessions = Sessions({LOCAL: users, PAM: self._pam}, throttle, limits=limits)
         tasks = Tasks(store, encoder.text, settings.limits)
         services = {
             Datamodel: model,

@@ -15,9 +15,9 @@ import pytest
 
 from netserve.doors import Door
 from netserve.messages import Headers, Peer, Request, Response
+from netserve.throttle import Throttle
 from xenapi_core.access.local import LocalUsers
 from xenapi_core.access.sessions import LOCAL, Sessions
-from xenapi_core.access.throttle import Throttle
 from xenapi_core.classes import role
 from xenapi_core.classes.data_sources import Recorder
 from xenapi_core.classes.event import Registrations
@@ -131,27 +131,6 @@ def make_pool(datamodel: Datamodel) -> Iterator[MakePool]:
 def pool(make_pool: MakePool) -> SimulatedPool:
     """The pool of the built-in scenario."""
     return make_pool()
-
-
-class Clock:
-    """A clock that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """A clock that only sleeping moves."""
-    return Clock()
 
 
 @dataclass

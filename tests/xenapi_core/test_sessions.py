@@ -7,10 +7,10 @@ import stat
 import pytest
 
 from netserve.doors import Door
+from netserve.throttle import Throttle
 from xenapi_core.access.local import LocalUsers, UsersFileError, read_users, set_password
 from xenapi_core.access.passwords import PasswordHash
 from xenapi_core.access.sessions import LOCAL, Sessions
-from xenapi_core.access.throttle import Throttle
 from xenapi_core.datamodel import READ_ONLY, Caller, Role, XenApiError
 from xenapi_core.limits import DEFAULT, Limits
 
@@ -29,7 +29,7 @@ def guarded(api, users_file, clock):
     api.door = Door("tcp", authentication="local")
     api.sessions._users[LOCAL] = LocalUsers(users_file)
     api.sessions._clock = clock
-    api.sessions._throttle = Throttle(DEFAULT, clock, clock.sleep)
+    api.sessions._throttle = Throttle(clock=clock, sleep=clock.sleep)
     return api
 
 

@@ -14,9 +14,9 @@ from typing import TypeVar
 
 import structlog
 
+from netserve.throttle import Throttle, TooManyAttemptsError
 from xenapi_core.access.identifiers import identifier, parts
 from xenapi_core.access.local import LocalUsers, set_password
-from xenapi_core.access.throttle import Throttle, TooManyAttemptsError
 from xenapi_core.access.users import User, Users, UsersError
 from xenapi_core.datamodel.call import Caller
 from xenapi_core.datamodel.errors import XenApiError

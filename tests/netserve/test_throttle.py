@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xenapi_core.access import throttle as module
-from xenapi_core.access.throttle import (
+from netserve import throttle as module
+from netserve.throttle import (
     ADDRESS,
     FORGOTTEN_AFTER,
     FREE,
@@ -20,14 +19,13 @@ from xenapi_core.access.throttle import (
     Throttle,
     TooManyAttemptsError,
 )
-from xenapi_core.limits import DEFAULT
 
-LONGEST = DEFAULT.longest_failure_delay
+LONGEST = 5.0
 
 
 @pytest.fixture
 def throttle(clock):
-    return Throttle(DEFAULT, clock, clock.sleep)
+    return Throttle(clock=clock, sleep=clock.sleep)
 
 
 async def attempt(throttle: Throttle, user: str, address: str, succeeded: bool = False) -> None:
@@ -104,23 +102,31 @@ async def test_an_attempt_that_breaks_off_counts_as_a_failure(throttle, clock):
     assert await waited(throttle, clock, "root", "192.0.2.1") == 0.25
 
 
+async def test_what_nobody_could_decide_counts_as_nothing(throttle, clock):
+    await attempt(throttle, "root", "192.0.2.1")
+    async with throttle.attempt("root", "192.0.2.1") as begun:
+        begun.undecided = True
+    assert await waited(throttle, clock, "root", "192.0.2.1") <= 0.25
+    assert await waited(throttle, clock, "root", "192.0.2.1") == 0.5
+
+
 async def test_many_guesses_at_once_do_not_go_faster():
     waits: list[float] = []
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    throttle = Throttle(DEFAULT, lambda: 0.0, sleep)
+    throttle = Throttle(clock=lambda: 0.0, sleep=sleep)
     await attempt(throttle, "root", "192.0.2.1")
     done = await asyncio.gather(*(attempt(throttle, "root", "192.0.2.1") for _ in range(300)), return_exceptions=True)
     assert waits == sorted(waits)
     assert waits[-1] <= LONGEST_QUEUE
-    assert all(later - earlier >= DEFAULT.failure_delay for earlier, later in pairwise(waits))
+    assert all(later - earlier >= 0.25 for earlier, later in pairwise(waits))
     assert any(isinstance(each, TooManyAttemptsError) for each in done)
 
 
 async def test_only_so_many_wait_at_a_time(clock):
-    throttle = Throttle(replace(DEFAULT, waiting_logins=3), clock, clock.sleep)
+    throttle = Throttle(3, clock=clock, sleep=clock.sleep)
     done, checking = asyncio.Event(), []
 
     async def slow(number: int) -> None:
@@ -159,7 +165,7 @@ async def test_no_attempt_waits_longer_than_the_queue(attempts):
         assert 0 < seconds <= LONGEST_QUEUE
         now += seconds
 
-    throttle = Throttle(DEFAULT, lambda: now, sleep)
+    throttle = Throttle(clock=lambda: now, sleep=sleep)
     for user, address, succeeded in attempts:
         await attempt(throttle, user, address, succeeded)
     assert throttle.under_way == 0

@@ -14,8 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-
-from xenapi_core.limits import DEFAULT, Limits
+from functools import lru_cache
 
 BOTH, USER, ADDRESS = "both", "user", "address"
 FREE = {BOTH: 0, USER: 10, ADDRESS: 20}
@@ -39,6 +38,8 @@ class Attempt:
     """An attempt that may begin. It counts as a failure unless whoever makes it says otherwise."""
 
     succeeded: bool = False
+    undecided: bool = False
+    """It counts as nothing: nobody could say whether it is right."""
 
 
 @dataclass
@@ -55,11 +56,21 @@ class Throttle:
 
     def __init__(
         self,
-        limits: Limits = DEFAULT,
+        waiting: int = 500,
+        first: float = 0.25,
+        longest: float = 5.0,
+        *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._limits = limits
+        """``waiting`` attempts may be under way, more are refused.
+
+        ``first`` are the seconds before the attempt after the first failure that counts; they are doubled with each
+        further one, up to ``longest``.
+        """
+        self._waiting = waiting
+        self._first = first
+        self._longest = longest
         self._clock = clock
         self._sleep = sleep
         self._records: OrderedDict[Key, _Record] = OrderedDict()
@@ -69,7 +80,7 @@ class Throttle:
     @contextlib.asynccontextmanager
     async def attempt(self, user: str, address: str) -> AsyncIterator[Attempt]:
         """Wait until an attempt may begin, and count how it ends; TooManyAttemptsError if too many wait already."""
-        if self.under_way >= self._limits.waiting_logins:
+        if self.under_way >= self._waiting:
             raise TooManyAttemptsError
         self.under_way += 1
         try:
@@ -79,7 +90,8 @@ class Throttle:
             try:
                 yield attempt
             finally:
-                self._count(keys, attempt.succeeded)
+                if not attempt.undecided:
+                    self._count(keys, attempt.succeeded)
         finally:
             self.under_way -= 1
 
@@ -125,9 +137,10 @@ class Throttle:
         counted = record.failures - FREE[key[0]]
         if counted <= 0:
             return 0.0
-        return min(self._limits.failure_delay * 2.0 ** min(counted - 1, 16), self._limits.longest_failure_delay)
+        return min(self._first * 2.0 ** min(counted - 1, 16), self._longest)
 
 
+@lru_cache(1024)
 def _network(address: str) -> str:
     """Return what stands for all addresses that one guesser is likely to have; empty if others use it for many."""
     if not address:
