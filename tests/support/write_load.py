@@ -349,6 +349,8 @@ class Client:
         spare = [disk for disk in self.ledger.of("VDI") if disk not in used]
         if len(spare) >= self.MOST:
             disk = self.random.choice(spare)
+            if self.call("VDI.get_VBDs", disk):  # of a call that broke: nobody was told of the device
+                return
             with self.ledger.ending(disk):
                 self.call("VDI.destroy", disk)
         elif used:

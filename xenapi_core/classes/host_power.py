@@ -8,8 +8,9 @@ from xenapi_core.classes import power, wiring
 from xenapi_core.classes.evacuation import residents
 from xenapi_core.classes.hosting import BUSY, HOST_OPERATIONS
 from xenapi_core.classes.lifecycle import State
-from xenapi_core.datamodel import NULL, POOL_OPERATOR, Call, Change, XenApiError, message
+from xenapi_core.datamodel import NULL, POOL_OPERATOR, Call, Change, Store, XenApiError, message
 from xenapi_core.datamodel.refs import HostRef
+from xenapi_core.hypervisors.interface import Hypervisor
 
 DISPLAY_AFTER_BOOT = {"disable_on_reboot": "disabled", "enable_on_reboot": "enabled"}
 
@@ -39,15 +40,15 @@ class HostPower:
     async def shutdown(call: Call, host: HostRef) -> None:
         """Switch a disabled host off; VMs that still run there are halted with it."""
         async with call.operation(host, "shutdown"):
-            await _go_down(call, host)
+            await go_down(call.store, call.hypervisor(host), host)
 
     @message(role=POOL_OPERATOR, asynchronous=True, errors=BUSY)
     async def reboot(call: Call, host: HostRef) -> None:
         """Switch a disabled host off and on again; VMs that still run there are halted."""
         async with call.operation(host, "reboot"):
-            await _go_down(call, host)
+            await go_down(call.store, call.hypervisor(host), host)
             call.task.progress(0.3)
-            await _come_up(call, host)
+            await come_up(call.store, call.hypervisor(host), host)
 
     @message(
         role=POOL_OPERATOR,
@@ -57,7 +58,7 @@ class HostPower:
     async def power_on(call: Call, host: HostRef) -> None:
         """Switch a host on that is off."""
         async with call.operation(host, "power_on"):
-            await _come_up(call, host)
+            await come_up(call.store, call.hypervisor(host), host)
 
     @message(role=POOL_OPERATOR, asynchronous=True, errors=("HOST_IS_LIVE",))
     def declare_dead(call: Call, host: HostRef) -> None:
@@ -81,9 +82,10 @@ class HostPower:
             forget(change, self)
 
 
-async def _go_down(call: Call, host: str) -> None:
-    await call.hypervisor(host).power_off()
-    with call.store.write() as change:
+async def go_down(store: Store, hypervisor: Hypervisor, host: str) -> None:
+    """Switch a host off; what still runs there is halted with it."""
+    await hypervisor.power_off()
+    with store.write() as change:
         _write_down(change, host)
 
 
@@ -98,10 +100,11 @@ def _write_down(change: Change, host: str) -> None:
         change.update(record["control_domain"], power_state=State.Halted)
 
 
-async def _come_up(call: Call, host: str) -> None:
-    await call.hypervisor(host).power_on()
+async def come_up(store: Store, hypervisor: Hypervisor, host: str) -> None:
+    """Switch a host on, and let VMs start there again unless it is to stay disabled."""
+    await hypervisor.power_on()
     booted = datetime.now(UTC).timestamp()
-    with call.store.write() as change:
+    with store.write() as change:
         record = change.record(host, "host")
         change.update(record["metrics"], live=True)
         change.update(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from xenapi_core.classes import blob
 from xenapi_core.classes.host_management import UNREACHABLE, manage_over
 from xenapi_core.classes.host_power import check_leaving, forget
+from xenapi_core.classes.hosting import BUSY
 from xenapi_core.classes.pif import named, pif_igmp_status
 from xenapi_core.classes.vlan import REFUSED, make_vlan
 from xenapi_core.datamodel import POOL_ADMIN, POOL_OPERATOR, READ_ONLY, Call, Change, XenApiError, message
@@ -61,17 +62,18 @@ class PoolManagement:
                 raise XenApiError("HOST_DISABLED", host)
             change.update(next(iter(change.records("pool"))).ref, master=host)
 
-    @message(role=POOL_OPERATOR, asynchronous=True, errors=("HOST_CANNOT_DESTROY_SELF", "HOST_HAS_RESIDENT_VMS"))
+    @message(role=POOL_OPERATOR, asynchronous=True, errors=("HOST_CANNOT_DESTROY_SELF", "HOST_HAS_RESIDENT_VMS", *BUSY))
     async def eject(call: Call, host: HostRef) -> None:
         """Let a host, on which no VM runs, leave the pool; it goes down and is forgotten here."""
         with call.store.write() as change:
             change.record(host, "host")
             check_leaving(change, host)
             change.update(host, enabled=False)
-        await call.hypervisor(host).power_off()
-        with call.store.write() as change:
-            check_leaving(change, host)
-            forget(change, host)
+        async with call.operation(host, "shutdown"):
+            await call.hypervisor(host).power_off()
+            with call.store.write() as change:
+                check_leaving(change, host)
+                forget(change, host)
 
     @message(role=POOL_OPERATOR, asynchronous=True, errors=("JOINING_HOST_CANNOT_BE_MASTER_OF_OTHER_HOSTS",))
     def join(call: Call, master_address: str, master_username: str, master_password: str) -> None:

@@ -266,6 +266,15 @@ def remove_devices(change: Change, vm: Record) -> None:
 # Effects of an operation, each within one step
 
 
+def built(change: Change, vm: str, host: str, domain: Domain) -> None:
+    """Write that a VM has a new domain on a host: it has booted, or was resumed."""
+    record = change.record(vm)
+    if record["power_state"] != State.Suspended:
+        change.update(vm, last_booted_record=boot_record(record))
+    up(change, vm, host, domain)
+    cpu_pooling.join(change, vm)
+
+
 def up(change: Change, vm: str, host: str, domain: Domain, *, built: bool = True) -> None:
     """Write that a VM has a domain on a host. One that was ``built`` now has all of the VM's devices."""
     record = change.record(vm)
@@ -494,7 +503,4 @@ async def _take_over(call: Call, vm: str, hypervisor: Hypervisor, domain: Domain
     with effects(call, vm) as change:
         record = change.record(vm)
         host = record["scheduled_to_be_resident_on"]
-        if record["power_state"] != State.Suspended:
-            change.update(vm, last_booted_record=boot_record(record))
-        up(change, vm, record["resident_on"] if host == NULL else host, domain)
-        cpu_pooling.join(change, vm)
+        built(change, vm, record["resident_on"] if host == NULL else host, domain)

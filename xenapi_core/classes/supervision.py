@@ -12,10 +12,11 @@ import structlog
 
 from xenapi_core.classes import placement, power
 from xenapi_core.classes.lifecycle import VM_OPERATIONS, State
+from xenapi_core.classes.recovery import Recovery
 from xenapi_core.classes.vdi import allocate
-from xenapi_core.datamodel import NULL, Change, Objects, Record, XenApiError
+from xenapi_core.datamodel import Change, Objects, Record, XenApiError
 from xenapi_core.hypervisors.description import describe
-from xenapi_core.hypervisors.interface import Domain, Hypervisor, HypervisorError, Stop
+from xenapi_core.hypervisors.interface import Hypervisor, HypervisorError, Stop
 from xenapi_core.store.store import Store
 
 _log = structlog.get_logger(__name__)
@@ -34,8 +35,6 @@ RESTARTING = frozenset({"restart", "coredump_and_restart", "rename_restart"})
 AUTO = "auto_poweron"
 """The key of other_config, of the pool and of a VM, that lets the VM start by itself."""
 
-WITH_DOMAIN = frozenset({State.Running, State.Paused, State.Crashed})
-
 
 class Supervisor:
     """Keeps the records of VMs true to what the hypervisors run."""
@@ -46,11 +45,9 @@ class Supervisor:
         self._at_work: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Settle what the last run of the server left unfinished, and begin to watch."""
-        self._unmark_all()
-        for vm in list(self._store.records("VM")):
-            if not vm["is_control_domain"]:
-                self._settle(vm)
+        """Finish or undo what the last run of the server left unfinished, and begin to watch."""
+        for work in Recovery(self._store, self._hypervisors).begin():
+            self._work(work)
         for host, hypervisor in self._hypervisors.items():
             hypervisor.watch(partial(self._stopped, host))
         for vm in list(self._store.records("VM")):
@@ -64,30 +61,6 @@ class Supervisor:
 
     # When the server starts
 
-    def _unmark_all(self) -> None:
-        """Forget the operations on anything but VMs that the last run began: their effects are one step each."""
-        marked = [cls.name for cls in self._store.model.classes.values() if "current_operations" in cls.fields]
-        records = (record for cls in marked if cls != "VM" for record in self._store.records(cls))
-        busy = [record.ref for record in records if record["current_operations"]]
-        with self._store.write() as change:
-            for ref in busy:
-                change.update(ref, current_operations={})
-
-    def _settle(self, vm: Record) -> None:
-        host, domain = self._find(vm)
-        if vm["current_operations"] or (domain is not None) != (vm["power_state"] in WITH_DOMAIN):
-            with self._store.write() as change:
-                _settle(change, vm, host, domain)
-            _log.info("vm_settled", vm=vm["uuid"], power_state=str(self._store.record(vm.ref)["power_state"]))
-
-    def _find(self, vm: Record) -> tuple[str, Domain | None]:
-        for host in (vm["resident_on"], vm["scheduled_to_be_resident_on"]):
-            hypervisor = self._hypervisors.get(host)
-            domain = hypervisor.domains().get(vm["uuid"]) if hypervisor is not None else None
-            if domain is not None:
-                return host, domain
-        return NULL, None
-
     async def _power_on(self, ref: str) -> None:
         task = f"DummyRef:|{uuid4()}|VM.start"
         try:
@@ -96,12 +69,16 @@ class Supervisor:
                 VM_OPERATIONS.check(change, vm, "start")
                 placement.claim(change, vm)
                 change.update(ref, current_operations={task: "start"})
-            await self._store.flush()
-            vm = self._store.record(ref)
-            host = vm["scheduled_to_be_resident_on"]
-            domain = await self._hypervisors[host].start(describe(self._store, vm))
-        except (XenApiError, HypervisorError) as error:
+        except XenApiError as error:
             _log.warning("vm_not_powered_on", vm=self._store.record(ref)["uuid"], error=str(error))
+            return
+        await self._store.flush()
+        vm = self._store.record(ref)
+        host = vm["scheduled_to_be_resident_on"]
+        try:
+            domain = await self._hypervisors[host].start(describe(self._store, vm))
+        except HypervisorError as error:
+            _log.warning("vm_not_powered_on", vm=vm["uuid"], error=str(error))
             with self._store.write() as change:
                 power.unclaim(change, change.record(ref))
                 change.update(ref, current_operations={})
@@ -198,24 +175,3 @@ def _keep_dump(change: Change, vm: Record, image: str) -> None:
     }
     made = allocate(change, repository, vm["memory_target"], **values)
     change.create("crashdump", {"VM": vm.ref, "VDI": made})
-
-
-def _settle(change: Change, vm: Record, host: str, domain: Domain | None) -> None:
-    """Undo an operation that had no effect yet, finish one that had."""
-    change.update(vm.ref, current_operations={})
-    if domain is None:
-        power.unclaim(change, vm)
-        if vm["power_state"] in WITH_DOMAIN:
-            power.down(change, vm.ref, State.Halted)
-        return
-    power.remove_memory_image(change, vm)
-    if vm["power_state"] not in WITH_DOMAIN:
-        power.up(change, vm.ref, host, domain)
-        return
-    if host == vm["resident_on"]:
-        power.unclaim(change, vm)
-    else:  # it has moved
-        placement.take(change, vm["resident_on"], -(vm["memory_target"] + vm["memory_overhead"]))
-        power.up(change, vm.ref, host, domain, built=False)
-    if vm["memory_target"] != domain.memory:
-        placement.move_target(change, change.record(vm.ref), domain.memory)

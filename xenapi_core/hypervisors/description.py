@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from xenapi_core.datamodel import NULL, Objects, Record
 from xenapi_core.hypervisors.interface import Disk, DomainConfig, Nic
 
@@ -14,8 +16,13 @@ def kind(vm: Record) -> str:
     return "hvm" if vm["HVM_boot_policy"] else "pv"
 
 
-def describe(objects: Objects, vm: Record) -> DomainConfig:
-    """Return what the domain of a VM is to be like."""
+def describe(objects: Objects, vm: Record, *, attached: bool = False) -> DomainConfig:
+    """Return what the domain of a VM is to be like; or is like, with those devices only that are ``attached``."""
+
+    def devices(field: str) -> Iterator[Record]:
+        records = (objects.record(ref) for ref in vm[field])
+        return (record for record in records if record["currently_attached"] or not attached)
+
     return DomainConfig(
         uuid=vm["uuid"],
         name=vm["name_label"],
@@ -26,8 +33,8 @@ def describe(objects: Objects, vm: Record) -> DomainConfig:
         kind=kind(vm),
         boot=_boot(vm),
         system=vm["reference_label"],
-        disks=tuple(disk(objects, objects.record(ref)) for ref in vm["VBDs"]),
-        nics=tuple(nic(objects, objects.record(ref)) for ref in vm["VIFs"]),
+        disks=tuple(disk(objects, vbd) for vbd in devices("VBDs")),
+        nics=tuple(nic(objects, vif) for vif in devices("VIFs")),
     )
 
 

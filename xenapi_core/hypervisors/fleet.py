@@ -79,7 +79,7 @@ def simulated_fleet(store: Store, timings: Timings | None = None, clock: Callabl
 
 
 def _domain(objects: Objects, vm: Record) -> tuple[DomainConfig, Domain]:
-    config = describe(objects, vm)
+    config = describe(objects, vm, attached=True)
     metrics = objects.record(vm["metrics"])
     domain = Domain(
         uuid=config.uuid,

@@ -176,6 +176,9 @@ class Hypervisor(Protocol):
     def domains(self) -> Mapping[str, Domain]:
         """Return all domains but the control domain, by the uuid of their VM."""
 
+    def holds_memory(self, image: str) -> bool:
+        """Return whether ``suspend`` has written the whole memory of a domain to a disk image (its uuid)."""
+
     def watch(self, stopped: Stopped) -> None:
         """Name the one who hears when a guest stops by itself."""
 

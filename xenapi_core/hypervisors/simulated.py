@@ -150,6 +150,8 @@ class SimulatedHypervisor:
         self._meter = Meter(cpus)
         self._domains: dict[str, Domain] = {}
         self._configs: dict[str, DomainConfig] = {}
+        self._memories: set[str] = set()
+        """Disk images to which this run has suspended domains."""
         self._next_domid = 1
         self._on = True
         self._stopped: Stopped | None = None
@@ -175,6 +177,10 @@ class SimulatedHypervisor:
     def domains(self) -> Mapping[str, Domain]:
         """Return all domains but the control domain, by the uuid of their VM."""
         return MappingProxyType(self._domains)
+
+    def holds_memory(self, image: str) -> bool:
+        """Return whether ``suspend`` has written the whole memory of a domain to a disk image (its uuid)."""
+        return image in self._memories
 
     def watch(self, stopped: Stopped) -> None:
         """Name the one who hears when a guest stops by itself."""
@@ -208,13 +214,16 @@ class SimulatedHypervisor:
     ) -> Domain:
         """Build a domain from the memory in a disk image, as ``suspend`` left it."""
         await self._take_time(self.timings.resume * self._slowness(config.uuid), progress)
-        return self._build(config, paused=paused, guest=guest_of(config))
+        domain = self._build(config, paused=paused, guest=guest_of(config))
+        self._memories.discard(image)
+        return domain
 
     async def suspend(self, uuid: str, image: str, *, progress: Progress = untold) -> None:
         """Write the domain's memory to a disk image and end the domain."""
         before = self._domain(uuid)
         await self._take_time(self.timings.suspend * self._slowness(uuid), progress)
         self._still(before)
+        self._memories.add(image)
         self._end(uuid, "suspended")
 
     async def pause(self, uuid: str) -> Domain:
