@@ -97,7 +97,7 @@ class Throttle:
 
     def _keys(self, user: str, address: str) -> Sequence[Key]:
         """Return what an attempt is counted by."""
-        network = _network(address)
+        network, user = _network(address), user.casefold()  # some who know users take ROOT for root
         both = (BOTH, user, network)
         if both in self._records and self._records[both].known:
             return (both,)

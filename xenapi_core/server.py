@@ -309,10 +309,13 @@ def _open_store(settings: Settings, model: Datamodel) -> Store:
 async def _keep_house(sessions: Sessions, tasks: Tasks, store: Store) -> None:
     while True:
         await asyncio.sleep(HOUSEKEEPING)
-        sessions.expire()
-        await sessions.end_changed()
-        tasks.collect()
-        message.trim(store)
+        try:
+            sessions.expire()
+            await sessions.end_changed()
+            tasks.collect()
+            message.trim(store)
+        except Exception:
+            log.exception("housekeeping_failed")
 
 
 async def _close_store(store: Store) -> None:

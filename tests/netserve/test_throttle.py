@@ -79,6 +79,11 @@ async def test_the_addresses_of_one_network_are_one(throttle, clock):
     assert await waited(throttle, clock, "another", "fe80::1%eth0") == 0
 
 
+async def test_a_user_written_in_another_way_is_the_same(throttle, clock):
+    await attempt(throttle, "root", "192.0.2.1")
+    assert await waited(throttle, clock, "ROOT", "192.0.2.1") == 0.25
+
+
 @pytest.mark.parametrize("address", ["", "127.0.0.1", "::1", "::ffff:127.0.0.1"])
 async def test_this_machine_stands_for_many(throttle, clock, address):
     for number in range(2 * FREE[ADDRESS]):

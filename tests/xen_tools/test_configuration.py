@@ -23,6 +23,8 @@ from xen_tools.configuration.problems import SettingsError
 from xen_tools.configuration.pycimom import CimLimits, Pycimom
 from xen_tools.configuration.xenapid import Xenapid, XenApiLimits
 from xenapi_core import limits as of_calls
+from xenapi_core.access.pam import Pam
+from xenapi_core.datamodel.roles import Role
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 MARK = "<!-- What follows is made from the declarations: pytest tests/xen_tools --update-golden -->\n\n"
@@ -336,6 +338,33 @@ def test_limits_that_cannot_be():
     assert wrong("[xenapid.limits]\nreceived_size = 4096") == [told]
     (line,) = wrong("[pycimom.limits]\nenumeration_timeout = 601", pycimom)
     assert line.endswith("longest_enumeration_timeout has to be at least enumeration_timeout, 601.")
+
+
+def test_users_of_the_system_and_their_roles():
+    settings = xenapid('[xenapid.pam]\nservice = "xen-api"\nroles = { root = "pool-admin", "%virt" = "vm-admin" }')
+    assert settings.pam.chosen == Pam("xen-api", (("root", Role.POOL_ADMIN), ("%virt", Role.VM_ADMIN)))
+    assert xenapid("").pam.chosen == Pam()
+    for wrong_setting in (
+        'service = "../passwd"',
+        'service = ""',
+        'roles = { root = "emperor" }',
+        'roles = { "%" = "vm-admin" }',
+        'roles = { "" = "vm-admin" }',
+        'roles = ["root"]',
+    ):
+        (line,) = wrong(f"[xenapid.pam]\n{wrong_setting}")
+        assert line.startswith(f"f.toml:2: xenapid.pam.{wrong_setting.split()[0]} has to be"), line
+
+
+def test_a_door_for_metrics_is_a_door():
+    settings = xenapid('[[xenapid.metrics]]\nlisten = "127.0.0.1:9364"\nallowed_hosts = ["prometheus"]')
+    *_, opened = settings.open_doors()
+    assert (opened.url, opened.authentication) == ("http://127.0.0.1:9364", "metrics")
+    assert opened.allowed_hosts == ("prometheus",)
+    (line,) = wrong('[[xenapid.metrics]]\nlisten = "9363"')
+    assert line.endswith("xenapid.doors has 2 doors that listen at 9363.")
+    (line,) = wrong('[[xenapid.metrics]]\nlisten = "192.0.2.1:9364"')
+    assert "metrics in clear" in line
 
 
 def test_each_daemon_reads_its_own_section():

@@ -69,6 +69,14 @@ async def test_without_relogin_the_password_is_forgotten(pool):
     await connection.close()
 
 
+@pytest.mark.parametrize("code", ["SESSION_INVALID", "SESSION_NOT_REGISTERED", "DEBUG_FAIL"])
+def test_no_text_tells_the_reference_of_a_session(code):
+    error = XenApiError(code, ["OpaqueRef:secret"])
+    assert error.parameters == ("OpaqueRef:secret",)
+    assert "secret" not in f"{error} {error!r}"
+    assert "OpaqueRef:1" in str(XenApiError("HANDLE_INVALID", ["VM", "OpaqueRef:1"]))
+
+
 async def test_an_old_server_gets_the_login_it_knows(pool, connection, refused):
     def login(*parameters):
         if len(parameters) != 2:

@@ -210,19 +210,22 @@ class Sessions:
 
     async def end_changed(self) -> None:
         """End the sessions of users whose password or account is no longer what it was at their login."""
-        known: dict[str, User | None] = {}
-        for session in [each for each in self._sessions.values() if each.verified is not None]:
-            who, name = session.identifier, session.user.name
+        by_user: dict[str, list[tuple[Session, User]]] = defaultdict(list)
+        for session in self._sessions.values():
+            if session.verified is not None:
+                by_user[session.identifier].append((session, session.verified))
+        for who, theirs in by_user.items():
+            authentication, name = parts(who)
+            users = self._users[authentication]
             try:
-                if who not in known:
-                    users = self._users[session.authentication]
-                    known[who] = await self._ask(users, users.current, name)
+                now = await self._ask(users, users.current, name)
             except (UsersError, TimeoutError) as error:
-                _log_unable(session.authentication, error)
-                known[who] = session.verified
-            if known[who] != session.verified:
-                log.info("session_ended", user=name, reason="the user's account or password has changed")
-                self.end(session)
+                _log_unable(authentication, error)
+                continue
+            for session, before in theirs:
+                if now != before and session.verified is before:  # it may have changed the password meanwhile
+                    log.info("session_ended", user=name, reason="the user's account or password has changed")
+                    self.end(session)
 
     def users(self) -> set[str]:
         """Return the subject identifiers of the users who are logged in with a name of their own."""

@@ -38,7 +38,7 @@ ERRORS: dict[str, ErrorCode] = {
     "CANNOT_RESET_CONTROL_DOMAIN": ErrorCode(
         ("vm",), "The control domain {vm} runs its host: its power state cannot be reset."
     ),
-    "DEBUG_FAIL": ErrorCode(("session",), "This call failed because it was asked to, in the session {session}."),
+    "DEBUG_FAIL": ErrorCode(("session",), "This call failed because it was asked to."),
     "DEFAULT_SR_NOT_FOUND": ErrorCode(("sr",), "The pool's default storage {sr} does not exist."),
     "DEVICE_ALREADY_ATTACHED": ErrorCode(("device",), "The device {device} is attached already."),
     "DEVICE_ALREADY_DETACHED": ErrorCode(("device",), "The device {device} is not attached."),
