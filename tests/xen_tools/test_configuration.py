@@ -29,6 +29,8 @@ from xenapi_core.datamodel.roles import Role
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 MARK = "<!-- What follows is made from the declarations: pytest tests/xen_tools --update-golden -->\n\n"
 
+TOML = re.compile(r"^```toml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
 OF_2007 = r"""
 # xend's own comment on it:
 (xen-api-server ((9363 pam '^localhost$ example\\.com$') (9367 pam '' /etc/xen/xen-api.key /etc/xen/xen-api.crt) \
@@ -451,3 +453,10 @@ def test_the_reference_page_is_what_is_declared(pytestconfig):
         PAGE.write_text(before + MARK + reference.page())
     else:
         assert told == reference.page()
+
+
+def test_the_examples_of_the_docs_are_settings():
+    examples = [text for page in PAGE.parent.glob("*.md") for text in TOML.findall(page.read_text())]
+    assert len(examples) >= 3
+    for text in examples:
+        assert xenapid(text) != Xenapid() or pycimom(text) != Pycimom()
