@@ -259,10 +259,15 @@ async def test_a_vm_whose_revert_ended_its_domain_is_halted(crashes):
 async def test_a_resumption_that_a_hard_shutdown_overtook_leaves_no_domain(crashes):
     async def overtaken(pool: Any) -> None:
         vm = pool.vms()[0].ref
+        shut_down = asyncio.Event()
+        for hypervisor in pool.fleet.values():
+            hypervisor._take_time = lambda *_: shut_down.wait()
         resume = asyncio.create_task(pool.do("VM.resume", vm, False))
         while not pool.record(vm)["current_operations"]:
             await asyncio.sleep(0)
         await pool.do("VM.hard_shutdown", vm)
+        await pool.store.flush()
+        shut_down.set()
         await asyncio.gather(resume, return_exceptions=True)
 
     pools = await crashes(SUSPENDED, overtaken)
