@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import stat
+import threading
 
 import pytest
 
 from netserve.doors import Door
 from netserve.throttle import Throttle
+from xenapi_core.access import sessions
 from xenapi_core.access.local import LocalUsers, UsersFileError, read_users, set_password
 from xenapi_core.access.passwords import PasswordHash
 from xenapi_core.access.sessions import LOCAL, Sessions
@@ -138,6 +140,24 @@ async def test_a_changed_password_ends_the_users_other_sessions(guarded, tmp_pat
     assert await guarded.call("VM.get_all", session)
     assert (await guarded.error("session.login_with_password", "root", "old"))[0] == "SESSION_AUTHENTICATION_FAILED"
     assert await guarded.login("root", "new")
+
+
+async def test_who_knows_users_may_not_take_for_ever(guarded, monkeypatch):
+    release = threading.Event()
+
+    class Slow:
+        at_a_time = 1
+
+        def verify(self, name: str, password: str, address: str = "") -> None:
+            release.wait(60)
+
+    monkeypatch.setattr(sessions, "CHECK_LIMIT", 0.01)
+    guarded.sessions._users[LOCAL] = Slow()
+    try:
+        error = await guarded.error("session.login_with_password", "root", "right")
+    finally:
+        release.set()
+    assert error == ["SESSION_AUTHENTICATION_FAILED", "root", "Passwords cannot be checked now"]
 
 
 async def test_sessions_end_when_the_users_file_changes_their_user(guarded, tmp_path):

@@ -85,7 +85,7 @@ class session(XenClass, stored=False, events=False, read=_record, removed=("crea
     originator: str = field(RO, default="", doc="name that the client gave of itself")
     client_certificate: bool = field(RO, default=False, doc="whether the user came with a certificate")
 
-    @message(role=READ_ONLY, session=False, errors=("SESSION_AUTHENTICATION_FAILED",))
+    @message(role=READ_ONLY, session=False, errors=("SESSION_AUTHENTICATION_FAILED", "RBAC_PERMISSION_DENIED"))
     async def login_with_password(
         call: Call, uname: str, pwd: str, version: str = "1.1", originator: str = ""
     ) -> SessionRef:
