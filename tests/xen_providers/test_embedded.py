@@ -45,7 +45,7 @@ def test_what_clients_write():
     // the settings of a disk
     instance of Xen_DiskSettingData {
         ElementName = "two " /* parts */ "of one";
-        Limit = 0x10; Weight = 101b; Reservation = 017; Ratio = -1.5e3; Letter = 'x';
+        Limit = 0x10; Weight = 101b; Reservation = 017; Ratio = -1.5e3; Share = 1e-05; Letter = 'x';
         HostResource = { "root/cimv2:Xen_DiskImage.DeviceID=\\"Xen:a/b\\"", "\\x41\\t" };
         Shared = TRUE; Parent = NULL; None = {};
     }"""
@@ -56,6 +56,7 @@ def test_what_clients_write():
         "Weight": 5,
         "Reservation": 15,
         "Ratio": -1500.0,
+        "Share": 1e-05,
         "Letter": "x",
         "HostResource": ['root/cimv2:Xen_DiskImage.DeviceID="Xen:a/b"', "A\t"],
         "Shared": True,
