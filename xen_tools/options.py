@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import resource
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields, replace
 from typing import Generic, TypeVar
@@ -19,11 +18,8 @@ from xen_tools.configuration.server import ServerSettings
 
 T = TypeVar("T", bound=ServerSettings)
 
-_OF_DOORS = ("http", "https")
+_OF_DOORS = ("host", "http", "https")
 """Options that are not for a settings file, which says itself which doors there are."""
-
-OWN_FILES = 400
-"""Files that a daemon may need besides connections at its doors: its own, and connections to others."""
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +27,7 @@ log = structlog.get_logger(__name__)
 def add_arguments(parser: argparse.ArgumentParser, http: int, https: int) -> None:
     """Declare the options about settings that all daemons have."""
     parser.add_argument("--config", type=daemon.folder, metavar="FILE", help="settings file; SIGHUP reads it again")
+    parser.add_argument("--host", help="address to listen at, instead of loopback")
     parser.add_argument("--http", type=daemon.port, metavar="PORT", help=f"instead of {http}")
     parser.add_argument("--https", type=daemon.port, metavar="PORT", help=f"instead of {https}")
 
@@ -68,12 +65,12 @@ class Told(Generic[T]):
 
     def doors(self, settings: ServerSettings) -> list[Door]:
         """Return the doors to open."""
-        doors, arguments = _affordable(settings.open_doors()), self._arguments
+        doors, arguments = settings.open_doors(), self._arguments
         if arguments.config is not None:
             return doors
         doors = [replace(door, name=name) for door, name in zip(doors, self._door_names, strict=True)]
         ports = iter((arguments.http, arguments.https))
-        return [door if door.path is not None else _moved(door, next(ports)) for door in doors]
+        return [door if door.path is not None else _moved(door, arguments.host, next(ports)) for door in doors]
 
     async def reload(self, reopen: Callable[[Sequence[Door]], Awaitable[None]]) -> None:
         """Read the settings again and open the doors of now; what is wrong is logged and changes nothing."""
@@ -89,17 +86,5 @@ class Told(Generic[T]):
             log.info("settings.read_again")
 
 
-def _moved(door: Door, port: int | None) -> Door:
-    return door if port is None else replace(door, port=port)
-
-
-def _affordable(doors: list[Door]) -> list[Door]:
-    """Return the doors with no more connections than the process may have open files, some of which it needs itself."""
-    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = max((files - OWN_FILES) // max(len(doors), 1), 1)
-    if files == resource.RLIM_INFINITY or all(each.limits.connections <= most for each in doors):
-        return doors
-    log.warning("settings.too_few_files", connections_of_a_door=most, open_files=files)
-    return [
-        replace(each, limits=replace(each.limits, connections=min(each.limits.connections, most))) for each in doors
-    ]
+def _moved(door: Door, host: str | None, port: int | None) -> Door:
+    return replace(door, host=host or door.host, port=door.port if port is None else port)

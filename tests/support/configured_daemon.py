@@ -31,15 +31,12 @@ PYCIMOM = ("-m", "xen_tools.pycimom")
 class Daemon:
     """A daemon, and the settings file that a test may change."""
 
-    def __init__(
-        self, config: Path, text: str, program: Sequence[str] = XENAPID, most_files: int | None = None
-    ) -> None:
-        """``program`` is what Python is to run, ``most_files`` how many it may have open."""
+    def __init__(self, config: Path, text: str, program: Sequence[str] = XENAPID) -> None:
+        """``program`` is what Python is to run."""
         self.config = config
         self.config.write_text(text)
-        limited = [] if most_files is None else ["prlimit", f"--nofile={most_files}"]
         self.process = subprocess.Popen(
-            [*limited, sys.executable, *program, "--config", str(config), "--log-json"],
+            [sys.executable, *program, "--config", str(config), "--log-json"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -117,17 +117,6 @@ def test_a_door_for_everybody_does_not_open_to_other_machines(tmp_path, name, te
     assert re.match(rf"xenapid: {tmp_path}/{name}:\d: .*authentication has to be .* other machines", line)
 
 
-def test_idle_strangers_leave_the_daemon_the_files_that_it_needs(folder):
-    daemon = Daemon(folder / "files.toml", head(folder, "files") + door("127.0.0.1:0", LOCAL), most_files=450)
-    with contextlib.ExitStack() as strangers:
-        assert daemon.log("settings.too_few_files")["connections_of_a_door"] == 50
-        port = int(daemon.doors["127.0.0.1:0"].rpartition(":")[2])
-        for _ in range(500):
-            strangers.enter_context(socket.create_connection(("127.0.0.1", port)))
-        assert login(connect(daemon.doors["127.0.0.1:0"])) == []
-    assert daemon.stop() == 0
-
-
 def test_sighup(folder, tmp_path):
     """Doors that stay keep their connections, others open and close; whatever is wrong changes nothing."""
     begin = head(folder, "reloaded")
