@@ -13,6 +13,7 @@ from xen_providers.services import (
     VIRTUAL_SYSTEM_MANAGEMENT_SERVICE,
     VIRTUAL_SYSTEM_MIGRATION_SERVICE,
 )
+from xen_providers.storage import STORAGE_POOL
 from xen_providers.virtual_systems import COMPUTER_SYSTEM
 
 DMTF, PROFILE, SLP = 2, 2, 3
@@ -104,6 +105,7 @@ CONFORMANCE = tuple(
         ("Xen_ElementConformsToSystemVirtualizationProfile", SYSTEM_VIRTUALIZATION, HOST_COMPUTER_SYSTEM),
         ("Xen_ElementConformsToVirtualSystemProfile", VIRTUAL_SYSTEM, COMPUTER_SYSTEM),
         ("Xen_ElementConformsToStorageVirtualizationProfile", STORAGE_VIRTUALIZATION, HOST_COMPUTER_SYSTEM),
+        ("Xen_ResourcePoolConformsToStorageVirtualizationProfile", STORAGE_VIRTUALIZATION, STORAGE_POOL),
         ("Xen_ElementConformsToBaseMetricsProfile", BASE_METRICS, METRIC_SERVICE),
         (
             "Xen_ElementConformsToVirtualSystemMigrationProfile",

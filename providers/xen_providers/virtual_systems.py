@@ -7,6 +7,7 @@ from typing import Any
 
 from xen_providers.conversions import in_table, moment, pairs, uri, words, xen_id
 from xen_providers.declaration import (
+    AnyOf,
     MappedClass,
     MappedMethod,
     association,
@@ -199,6 +200,9 @@ COMPUTER_SYSTEM_SETTING_DATA = MappedClass(
         ),
     },
 )
+
+SETTINGS = AnyOf("Xen_VirtualSystemSettingData", (COMPUTER_SYSTEM_SETTING_DATA,))
+"""The settings of whatever a record of class VM is."""
 
 HOSTED_COMPUTER_SYSTEM = association(
     "Xen_HostedComputerSystem",

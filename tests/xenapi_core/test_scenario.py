@@ -47,7 +47,10 @@ def check_pool(store: Store, hosts: int, vms: int) -> None:
     assert not last["is_a_template"]
     assert "start" in last["allowed_operations"]
     for vm in ordinary:
-        assert (len(vm["VBDs"]), len(vm["VIFs"]), len(vm["consoles"])) == (2, 2, 1)
+        devices = [store.record(ref) for ref in vm["VBDs"]]
+        assert [each["type"] for each in devices] == ["Disk", "Disk", *["CD"] * (vm["domain_type"] == "hvm")]
+        assert all(each["empty"] == (each["VDI"] == NULL) for each in devices)
+        assert (len(vm["VIFs"]), len(vm["consoles"])) == (2, 1)
         assert (vm["guest_metrics"] != NULL) == (vm["power_state"] in ("Running", "Paused"))
     for every in records.values():
         uuids = [record["uuid"] for record in every if "uuid" in record]

@@ -37,6 +37,8 @@ class Making:
         self.networks: dict[str, str] = {}
         """References by the name in the scenario."""
         self.default_sr = ""
+        self.discs: list[str] = []
+        """The CD images that are in no drive yet."""
         self.allocated = [0, 0]
         """Virtual and physical size of the images in the default repository (bytes)."""
 

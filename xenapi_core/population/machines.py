@@ -8,6 +8,7 @@ from typing import Any
 
 from xenapi_core.classes import placement, power
 from xenapi_core.classes.cloning import DISKS
+from xenapi_core.datamodel import NULL
 from xenapi_core.hypervisors.description import describe
 from xenapi_core.hypervisors.interface import Domain
 from xenapi_core.hypervisors.simulated import guest_of
@@ -21,6 +22,8 @@ from xenapi_core.scenario import Template
 THIN = 4
 """A disk takes one part in so many of its size when the pool is made."""
 
+DRIVE = 3
+"""Where a fully virtualized VM has its CD drive. Those with UEFI get the discs, one each, while there are any."""
 
 PROVISION = f'<provision><disk device="0" size="{8 * GIB}" sr="" bootable="true" type="system"/></provision>'
 """The disks of a VM that is made from a template."""
@@ -126,6 +129,9 @@ def _make_devices(making: Making, path: str, vm: str, number: int, template: Tem
     vms = making.scenario.vms
     for disk, size in enumerate(vms.disks_gib):
         _make_disk(making, f"{path}/disk/{disk}", vm, disk, size * GIB)
+    if template.kind == "hvm" and len(vms.disks_gib) <= DRIVE:
+        disc = making.discs.pop(0) if template.firmware == "uefi" and making.discs else NULL
+        _make_drive(making, f"{path}/drive", vm, disc)
     for nic, network in enumerate(vms.networks):
         making.create(
             "VIF",
@@ -157,6 +163,22 @@ def _make_disk(making: Making, path: str, vm: str, number: int, size: int) -> No
         bootable=number == 0,
         mode="RW",
         type="Disk",
+        metrics=making.create("VBD_metrics", f"{path}/metrics"),
+    )
+
+
+def _make_drive(making: Making, path: str, vm: str, disc: str) -> None:
+    """Make a CD drive with a disc, or nothing, in it."""
+    making.create(
+        "VBD",
+        path,
+        VM=vm,
+        VDI=disc,
+        userdevice=str(DRIVE),
+        device=f"xvd{'abcdefghijklmnop'[DRIVE]}",
+        mode="RO",
+        type="CD",
+        empty=disc == NULL,
         metrics=making.create("VBD_metrics", f"{path}/metrics"),
     )
 

@@ -39,6 +39,8 @@ def _make_snapshot(making: Making, path: str, vm: str, name: str, *, days: int) 
     made = making.create("VM", path, **values)
     making.change.update(vm, parent=made)
     for vbd in map(making.change.record, record["VBDs"]):
+        if vbd["type"] != "Disk":
+            continue
         image = making.change.record(vbd["VDI"])
         kept = make_image(
             making,

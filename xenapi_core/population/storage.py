@@ -10,6 +10,9 @@ from xenapi_core.population.context import GIB, MIB, Making, grown
 from xenapi_core.population.identity import identity
 from xenapi_core.scenario import Storage
 
+SCRATCH = GIB
+"""Size of the image in each host's own repository (bytes)."""
+
 
 def make_storage(making: Making) -> None:
     """Make the storage managers, the repositories with their images, and what attaches hosts to them."""
@@ -30,7 +33,9 @@ def _make_storage(making: Making, number: int, storage: Storage) -> None:
         _make_repository(making, f"storage/{number}", storage, making.hosts)
         return
     for index, host in enumerate(making.hosts):
-        sr = _make_repository(making, f"storage/{number}/host/{index}", storage, [host])
+        path = f"storage/{number}/host/{index}"
+        sr = _make_repository(making, path, storage, [host])
+        _make_scratch(making, f"{path}/scratch", sr)
         making.change.update(host, crash_dump_sr=sr)
 
 
@@ -55,7 +60,7 @@ def _make_repository(making: Making, path: str, storage: Storage, hosts: list[st
         device = dict(storage.device)
         making.create("PBD", f"{path}/pbd/{number}", host=host, SR=sr, device_config=device, currently_attached=True)
     for image in storage.images:
-        making.create(
+        disc = making.create(
             "VDI",
             f"{path}/image/{image.name}",
             name_label=image.name,
@@ -67,10 +72,28 @@ def _make_repository(making: Making, path: str, storage: Storage, hosts: list[st
             sharable=True,
             managed=True,
         )
+        making.discs.append(disc)
     if storage.default:
         making.default_sr = sr
         making.allocated = [used, used]
     return sr
+
+
+def _make_scratch(making: Making, path: str, sr: str) -> None:
+    """Make an image in a host's own repository that no VM uses."""
+    uuid, _ = identity(making.scenario.seed, path)
+    used = SCRATCH // 4
+    making.create(
+        "VDI",
+        path,
+        name_label="Scratch disk",
+        SR=sr,
+        location=uuid,
+        virtual_size=SCRATCH,
+        physical_utilisation=used,
+        managed=True,
+    )
+    making.change.update(sr, virtual_allocation=SCRATCH, physical_utilisation=used)
 
 
 def make_image(making: Making, path: str, size: int, used: int, **values: Any) -> str:
