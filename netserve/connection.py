@@ -32,6 +32,10 @@ WRITE_SIZE = 256 * 1024
 """Response bodies are handed to the transport in pieces of about this size, each when the last has mostly gone."""
 PIPELINED_SIZE = 64 * 1024
 """How much a client may send ahead while its request is being answered, before it is no longer read."""
+SMALL_CHUNK = 32
+FREE_CHUNKS = 2000
+"""A body may come in chunks of SMALL_CHUNK bytes on average, its first FREE_CHUNKS not counted: each costs as much time
+as kilobytes do."""
 LINGER = 2.0
 """Seconds for which a refused client may go on sending, so that it gets to read why it was refused."""
 HALF_CLOSE_GRACE = 0.5
@@ -100,6 +104,7 @@ class Connection(asyncio.Protocol):
         self._head = b""
         self._request: h11.Request | None = None
         self._body = bytearray()
+        self._chunks = 0
         self._ahead = bytearray()
         self._task: asyncio.Task[None] | None = None
         self._half_closed = False
@@ -213,6 +218,7 @@ class Connection(asyncio.Protocol):
         while True:
             event = self._http.next_event()
             if isinstance(event, h11.Data):
+                self._chunks += event.chunk_start
                 self._take_body(event.data)
             elif isinstance(event, h11.EndOfMessage):
                 self._dispatch()
@@ -245,6 +251,8 @@ class Connection(asyncio.Protocol):
 
     def _take_body(self, data: bytes) -> None:
         self._body += data
+        if self._chunks > FREE_CHUNKS + len(self._body) // SMALL_CHUNK:
+            raise _RefusalError(400, "The body comes in too many tiny chunks.")
         if len(self._body) > self._limits.body_size:
             raise _RefusalError(413, f"The body may have {self._limits.body_size} bytes at most.")
 
@@ -260,6 +268,7 @@ class Connection(asyncio.Protocol):
             self._at.door,
         )
         self._body = bytearray()
+        self._chunks = 0
         self._state = _State.ANSWERING
         self._guest.busy = True
         self._deadline = math.inf

@@ -295,7 +295,8 @@ async def _tcp_socket(door: Door) -> socket.socket:
         addresses = await asyncio.get_running_loop().getaddrinfo(host, door.port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise DoorError(door, f"{door.host!r} is not an address of this machine") from error
-    family, kind, protocol, _, address = addresses[0]
+    # "localhost" and the like may have several: clients that name an address most often mean the one of IPv4.
+    family, kind, protocol, _, address = min(addresses, key=lambda each: each[0] is not socket.AF_INET)
     listening = socket.socket(family, kind, protocol)
     try:
         listening.setblocking(False)

@@ -6,8 +6,10 @@ import argparse
 import json
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from netserve import certificates
 from netserve.doors import Door
 from netserve.server import DoorError, check
 from xen_tools.configuration.files import USUAL, load, section, sections
@@ -80,17 +82,20 @@ def _look(path: Path, name: str, found: _Found) -> None:
     doors = settings.open_doors()
     found.doors[name] = doors
     found.warnings += settings.warnings()
-    for door in doors:
-        try:
-            check(_as_checked(door, settings))
-        except DoorError as error:
-            found.problems.append(Problem(str(path), None, name, f"would not start. {error}"))
+    with TemporaryDirectory() as folder:
+        for door in doors:
+            try:
+                check(_as_checked(door, settings, Path(folder)))
+            except DoorError as error:
+                found.problems.append(Problem(str(path), None, name, f"would not start. {error}"))
 
 
-def _as_checked(door: Door, settings: ServerSettings) -> Door:
-    """Return what can be looked at of a door: a certificate that is made at the start is not there yet."""
-    made = door.tls is not None and door.tls.key == settings.tls / "key.pem" and not door.tls.key.exists()
-    return replace(door, tls=None) if made else door
+def _as_checked(door: Door, settings: ServerSettings, folder: Path) -> Door:
+    """Return what can be looked at of a door: for a certificate that is made at the start, one made in a folder."""
+    if door.tls is None or door.tls.key != settings.tls / "key.pem" or door.tls.key.exists():
+        return door
+    made = certificates.ensure(folder)
+    return replace(door, tls=replace(made, client_authorities=door.tls.client_authorities))
 
 
 def _told(door: Door) -> str:

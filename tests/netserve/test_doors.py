@@ -99,6 +99,24 @@ async def test_a_port_in_use_is_one_sentence_and_opens_nothing(serve, tmp_path):
     assert not path.exists()
 
 
+@pytest.mark.parametrize("order", [1, -1])
+async def test_a_name_with_several_addresses_means_that_of_ipv4(serve, dial, monkeypatch, order):
+    found = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0)),
+        (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 0, 0, 0)),
+    ]
+
+    async def getaddrinfo(*_, **__):
+        return found[::order]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+        server = await serve(who, [Door("http", host="localhost")])
+    raw = await dial(Door("", "127.0.0.1", server.doors[0].port))
+    raw.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert (await raw.response())[0] == 200
+
+
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
 async def test_an_address_of_another_machine(host):
     with pytest.raises(DoorError, match=r"address (is not one )?of this machine|is not an address of this machine"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 
@@ -41,6 +42,9 @@ REFUSED = {
     "a body too big": (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n", 413),
     "chunks too big": (
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n11170\r\n" + b"x" * 70000, 413,
+    ),
+    "too many tiny chunks": (
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 5_000, 400,
     ),
     "a line without end": (b"GET /" + b"a" * 20_000, 431),
     "a header too big, all at once": (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 20_000 + b"\r\n\r\n", 431),
@@ -273,6 +277,14 @@ async def test_who_sends_most_has_to_go_if_it_is_too_much_of_all(serve, dial):
     for each, size in ((big, 49_000), (small, 1_000)):
         each.send(b"x" * (50_000 - size))
         assert (await each.response())[0] == 200
+
+
+async def test_a_body_of_small_chunks_is_taken(serve, dial):
+    body = os.urandom(200_000)
+    chunks = b"".join(b"28\r\n" + body[at : at + 40] + b"\r\n" for at in range(0, len(body), 40))
+    raw = await dial(await serve())
+    raw.send(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n")
+    assert (await raw.response())[2] == body
 
 
 async def test_what_is_answered_no_longer_counts_and_what_is_being_answered_does(serve, dial):

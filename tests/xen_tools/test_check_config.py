@@ -97,6 +97,16 @@ def test_what_would_keep_a_door_shut_is_seen_before(checked, tmp_path):
     assert (code, "107 bytes" in printed) == (1, True)
 
 
+def test_authorities_are_looked_at_before_a_certificate_is_made(checked, tmp_path):
+    authority = certificates.ensure(tmp_path / "authority").certificate
+    door = f'[xenapid]\ntls = "{tmp_path}/tls"\n[[xenapid.doors]]\nlisten = 9367\ntls = true\n'
+    code, printed = checked(f'{door}client_authorities = "{authority}"')
+    assert (code, "passwords of the system (PAM) and a client certificate" in printed) == (0, True)
+    code, printed = checked(f'{door}client_authorities = "/none.pem"')
+    assert (code, "its certificate or key cannot be used" in printed) == (1, True)
+    assert not (tmp_path / "tls").exists()
+
+
 def test_no_such_file_is_wrong_usage(tmp_path, capsys):
     assert xen_cim.main(["check-config", str(tmp_path / "none.toml")]) == 2
     assert capsys.readouterr().err == f"xen-cim: There is no file {tmp_path}/none.toml.\n"
