@@ -17,6 +17,7 @@ import pytest
 from box_model import MODEL, snapshot
 from write_load import Load
 from xenapi_core.store import JOURNAL, JournalError, Store
+from xenapi_core.store.backup import back_up, restore
 from xenapid_process import PASSWORD, USER, Xenapid
 
 
@@ -82,6 +83,23 @@ def test_a_disk_that_takes_no_more(xenapid):
 
     told = fail_under_load(xenapid, limit)
     assert told == f"xenapid: The journal {xenapid.state / JOURNAL} cannot be written: disk I/O error."
+
+
+def test_a_backup_or_restoration_for_which_there_is_no_room(small_disk, tmp_path):
+    path = tmp_path / "journal"
+    store = Store(MODEL, path)
+    with store.write() as change:
+        for number in range(200):
+            change.create("Box", {"name_label": str(number) * 1000})
+    store.close()
+    fill(small_disk)
+    for work, named in (
+        (lambda: back_up(path, small_disk / "copy", lambda done, total: None), f"file {small_disk}/copy"),
+        (lambda: restore(path, small_disk / "kept", MODEL, lambda done, total: None), f"journal {small_disk}/kept"),
+    ):
+        with pytest.raises(JournalError, match=rf"The {named} cannot be written: No space left on device\."):
+            work()
+    assert {each.name for each in small_disk.iterdir()} <= {"ballast", "kept.lock"}
 
 
 class FailingDatabase:

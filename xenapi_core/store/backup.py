@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import tempfile
@@ -178,9 +179,14 @@ def _copy(source: sqlite3.Connection, target: Path, report: Report) -> None:
         database.execute("PRAGMA synchronous = FULL")
         source.execute("BEGIN")
         _count(source)  # from now on it sees no write of others, so that none makes it begin again
-        source.backup(database, pages=PAGES, progress=lambda _, left, total: report(total - left, total))
+        try:
+            source.backup(database, pages=PAGES, progress=lambda _, left, total: report(total - left, total))
+            _into_one_file(database)
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorname", "") != "SQLITE_FULL":
+                raise
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         source.execute("COMMIT")
-        _into_one_file(database)
 
 
 def _into_one_file(database: sqlite3.Connection) -> None:
