@@ -135,6 +135,10 @@ class Template:
     vcpus: int
     system: str = ""
     firmware: str = "bios"
+    scheduling: dict[str, str] = field(default_factory=dict)
+    """VM.VCPUs_params."""
+    guest_data: dict[str, str] = field(default_factory=dict)
+    """What the guest finds under vm-data in xenstore."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from xen_providers.conversions import part_id
 from xen_providers.declaration import Mapped, MappedClass, association, key, string, uint16, uint16s
@@ -32,11 +32,13 @@ def allocation_capabilities(
     sharing: Mapped,
     requests: int,
     bounds: Mapping[str, Mapped],
+    states: Sequence[int] = (ENABLED, DISABLED),
 ) -> tuple[MappedClass, MappedClass, MappedClass]:
     """Declare the capabilities of each pool of a kind, the settings that bound them, and what ties these together.
 
     ``word`` is the kind in the names of the classes. ``bounds`` are the further properties of the settings, of which
-    each pool has one per role; the role is found at ``PART``.
+    each pool has one per role; the role is found at ``PART``. ``states`` are those of a machine in which it can get
+    more or give back: devices are plugged in and out while it runs, and changed freely while it does not.
     """
     capabilities = MappedClass(
         f"Xen_{word}AllocationCapabilities",
@@ -49,9 +51,8 @@ def allocation_capabilities(
             "ResourceType": resource_type,
             "RequestTypesSupported": uint16(constant(requests)),
             "SharingMode": sharing,
-            # Devices are plugged into and out of running machines, and changed freely in those that do not run.
-            "SupportedAddStates": uint16s(constant([ENABLED, DISABLED])),
-            "SupportedRemoveStates": uint16s(constant([ENABLED, DISABLED])),
+            "SupportedAddStates": uint16s(constant(list(states))),
+            "SupportedRemoveStates": uint16s(constant(list(states))),
         },
     )
     settings = MappedClass(

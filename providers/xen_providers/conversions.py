@@ -50,6 +50,17 @@ def natural(number: Any) -> int | None:
     return None if found < 0 else found
 
 
+def setting(text: str, most: int) -> int | None:
+    """Return a number that somebody wrote as a text, from 1 to ``most``; None for any other text, and for 0."""
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    return number if 0 < number <= most else None
+
+
+def percentage(fraction: Any) -> int:
+    """Return a fraction as whole percents."""
+    return min(max(round(float(fraction) * 100), 0), 100)
+
+
 def given(text: str) -> str | None:
     """Return a text; None if it is empty, which is how the Xen-API writes that there is none."""
     return text or None

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 from xen_providers.conversions import moment, pairs, words
 from xen_providers.declaration import MappedClass, MappedMethod, datetime_, key, string, strings, uint16, uint16s
+from xen_providers.enabled_elements import enabled_element_capabilities, has_capabilities
 from xen_providers.expressions import computed, constant
 from xen_providers.reading import last_change
-from xen_providers.state_changes import REQUEST_STATE_CHANGE, request_host_state
+from xen_providers.state_changes import HOST_TRANSITIONS, REQUEST_STATE_CHANGE, request_host_state
 
 ENABLED, DISABLED, OFFLINE = 2, 3, 6
 OK, STOPPED = 2, 10
@@ -63,4 +64,11 @@ HOST_COMPUTER_SYSTEM = MappedClass(
     methods={"RequestStateChange": MappedMethod(REQUEST_STATE_CHANGE, request_host_state)},
 )
 
-CLASSES = (HOST_COMPUTER_SYSTEM,)
+HOST_COMPUTER_SYSTEM_CAPABILITIES = enabled_element_capabilities(
+    HOST_COMPUTER_SYSTEM, "What can be asked of a Xen host", constant(list(HOST_TRANSITIONS))
+)
+HOST_COMPUTER_SYSTEM_ELEMENT_CAPABILITIES = has_capabilities(
+    "Xen_HostComputerSystemElementCapabilities", HOST_COMPUTER_SYSTEM, HOST_COMPUTER_SYSTEM_CAPABILITIES
+)
+
+CLASSES = (HOST_COMPUTER_SYSTEM, HOST_COMPUTER_SYSTEM_CAPABILITIES, HOST_COMPUTER_SYSTEM_ELEMENT_CAPABILITIES)

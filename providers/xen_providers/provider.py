@@ -22,7 +22,17 @@ from cim_provider import (
     Status,
     Value,
 )
-from xen_providers import capabilities, hosts, jobs, profiles, services, storage, virtual_systems
+from xen_providers import (
+    capabilities,
+    hosts,
+    jobs,
+    memory,
+    processors,
+    profiles,
+    services,
+    storage,
+    virtual_systems,
+)
 from xen_providers.declaration import MappedClass
 from xen_providers.indications import INDICATIONS, LifecycleIndication, Watchers
 from xen_providers.inputs import Inputs
@@ -40,6 +50,8 @@ log = structlog.get_logger(__name__)
 CLASSES: tuple[MappedClass, ...] = (
     *virtual_systems.CLASSES,
     *hosts.CLASSES,
+    *processors.CLASSES,
+    *memory.CLASSES,
     *storage.CLASSES,
     *services.CLASSES,
     *capabilities.CLASSES,

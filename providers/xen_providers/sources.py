@@ -33,6 +33,7 @@ REFERENCES: Mapping[str, Mapping[str, str]] = {
         "parent": "VM",
         "resident_on": "host",
         "snapshot_of": "VM",
+        "snapshots": "VM",
         "suspend_VDI": "VDI",
     },
     "console": {"VM": "VM"},

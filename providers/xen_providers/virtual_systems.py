@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from xen_providers.conversions import in_table, moment, pairs, uri, words, xen_id
+from cim_provider import InstanceName
+from xen_providers.conversions import in_table, moment, name_uri, pairs, uri, words, xen_id
 from xen_providers.declaration import (
     AnyOf,
+    Mapped,
     MappedClass,
     MappedMethod,
     association,
@@ -20,14 +22,21 @@ from xen_providers.declaration import (
     uint16,
     uint16s,
 )
-from xen_providers.expressions import computed, constant
+from xen_providers.enabled_elements import enabled_element_capabilities, has_capabilities
+from xen_providers.expressions import Expression, computed, constant, joined, value
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
 from xen_providers.reading import last_change
-from xen_providers.state_changes import REQUEST_STATE_CHANGE, available_states, request_vm_state, settled_operations
+from xen_providers.state_changes import (
+    REQUEST_STATE_CHANGE,
+    VM_TRANSITIONS,
+    available_states,
+    request_vm_state,
+    settled_operations,
+)
 
 ENABLED, DISABLED, OFFLINE, QUIESCE = 2, 3, 6, 9
 OK, ERROR, STOPPED, DORMANT = 2, 6, 10, 15
-NO_CHANGE, NOT_APPLICABLE = 5, 12
+NO_CHANGE, RESET, NOT_APPLICABLE = 5, 11, 12
 
 ENABLED_STATE = {"Halted": DISABLED, "Paused": QUIESCE, "Running": ENABLED, "Suspended": OFFLINE, "Crashed": DISABLED}
 OPERATIONAL_STATUS = {
@@ -76,6 +85,10 @@ def _os_values(os_version: Mapping[str, str]) -> list[str]:
 
 
 WHERE_MACHINE = computed(is_virtual_machine, "is_a_template", "is_a_snapshot")
+WHERE_SNAPSHOT = value("is_a_snapshot")
+WHERE_TEMPLATE = computed(
+    lambda is_template, is_snapshot: is_template and not is_snapshot, "is_a_template", "is_a_snapshot"
+)
 
 COMPUTER_SYSTEM = MappedClass(
     "Xen_ComputerSystem",
@@ -116,6 +129,10 @@ def _virtual_system_type(boot_params: Mapping[str, str] | None) -> str:
     return "DMTF:Xen:HVM" if "order" in (boot_params or {}) else "DMTF:Xen:PV"
 
 
+def _system_uri(is_machine: bool | None, name: InstanceName | None) -> str | None:
+    return name_uri(name) if is_machine and name is not None else None
+
+
 def _settings_uri(uuid: str | None, is_template: bool | None, is_snapshot: bool | None) -> str | None:
     """Return the path of the settings of a VM, a snapshot or a template."""
     if uuid is None:
@@ -140,6 +157,9 @@ def _free(slots: int) -> Callable[[Sequence[str]], str]:
     return lambda taken: ",".join(number for number in numbers if number not in taken)
 
 
+REQUESTABLE = [state for state in VM_TRANSITIONS if state <= RESET]
+"""The states that can be asked for, whatever the present one is, as far as the DMTF has names for them."""
+
 DISKS, NICS = 16, 7
 """How many devices of a kind a VM can have; VM.get_allowed_VBD_devices and get_allowed_VIF_devices know no more."""
 
@@ -155,41 +175,65 @@ RECOVERY_ACTION = {
     "rename_restart": RESTART,
 }
 
-COMPUTER_SYSTEM_SETTING_DATA = MappedClass(
+
+COMPUTER_SYSTEM_URI = joined(_system_uri, [COMPUTER_SYSTEM.where, COMPUTER_SYSTEM.path])
+
+
+def _settings(
+    name: str, superclass: str, caption: str, where: Expression, properties: Mapping[str, Mapped] | None = None
+) -> MappedClass:
+    """Declare the settings of one kind of records of class VM."""
+    return MappedClass(
+        name,
+        superclass,
+        source="VM",
+        where=where,
+        properties={
+            "InstanceID": key(string("uuid", xen_id)),
+            "Caption": string(constant(caption)),
+            "ElementName": string("name_label"),
+            "Description": string("name_description"),
+            "VirtualSystemIdentifier": string("uuid"),
+            "VirtualSystemType": string(computed(_virtual_system_type, "HVM_boot_params")),
+            "CreationTime": datetime_("metrics.install_time", moment),
+            "AutomaticStartupAction": uint16("actions_after_reboot", in_table(STARTUP_ACTION)),
+            "AutomaticShutdownAction": uint16("actions_after_shutdown", in_table(SHUTDOWN_ACTION)),
+            "AutomaticRecoveryAction": uint16("actions_after_crash", in_table(RECOVERY_ACTION)),
+            "HVM_Boot_Policy": string("HVM_boot_policy"),
+            "HVM_Boot_Params": strings("HVM_boot_params", pairs),
+            "HVM_ShadowMultiplier": real64("HVM_shadow_multiplier"),
+            "PV_Bootloader": string("PV_bootloader"),
+            "PV_Bootloader_Args": string("PV_bootloader_args"),
+            "PV_Kernel": string("PV_kernel"),
+            "PV_RAMDisk": string("PV_ramdisk"),
+            "PV_Args": string("PV_args"),
+            "PV_Legacy_Args": string("PV_legacy_args"),
+            "Platform": strings("platform", pairs),
+            "Other_Config": strings("other_config", pairs),
+            "Xenstore_Data": strings("xenstore_data", pairs),
+            "Parent": string(computed(_settings_uri, "parent.uuid", "parent.is_a_template", "parent.is_a_snapshot")),
+            "Children": strings(
+                computed(_settings_uris, "children.uuid", "children.is_a_template", "children.is_a_snapshot")
+            ),
+            **(properties or {}),
+        },
+    )
+
+
+GUEST: Mapping[str, Mapped] = {
+    "PV_Drivers_Version": strings("guest_metrics.PV_drivers_version", pairs),
+    "PV_Drivers_UpToDate": boolean("guest_metrics.PV_drivers_up_to_date"),
+    "OS_Version": strings("guest_metrics.os_version", pairs),
+}
+"""What a guest says of itself; a template has none."""
+
+COMPUTER_SYSTEM_SETTING_DATA = _settings(
     "Xen_ComputerSystemSettingData",
     "Xen_ComputerSystemActiveSettings",
-    source="VM",
-    where=WHERE_MACHINE,
-    properties={
-        "InstanceID": key(string("uuid", xen_id)),
-        "Caption": string(constant("Settings of a Xen virtual machine")),
-        "ElementName": string("name_label"),
-        "Description": string("name_description"),
-        "VirtualSystemIdentifier": string("uuid"),
-        "VirtualSystemType": string(computed(_virtual_system_type, "HVM_boot_params")),
-        "CreationTime": datetime_("metrics.install_time", moment),
-        "AutomaticStartupAction": uint16("actions_after_reboot", in_table(STARTUP_ACTION)),
-        "AutomaticShutdownAction": uint16("actions_after_shutdown", in_table(SHUTDOWN_ACTION)),
-        "AutomaticRecoveryAction": uint16("actions_after_crash", in_table(RECOVERY_ACTION)),
-        "HVM_Boot_Policy": string("HVM_boot_policy"),
-        "HVM_Boot_Params": strings("HVM_boot_params", pairs),
-        "HVM_ShadowMultiplier": real64("HVM_shadow_multiplier"),
-        "PV_Bootloader": string("PV_bootloader"),
-        "PV_Bootloader_Args": string("PV_bootloader_args"),
-        "PV_Kernel": string("PV_kernel"),
-        "PV_RAMDisk": string("PV_ramdisk"),
-        "PV_Args": string("PV_args"),
-        "PV_Legacy_Args": string("PV_legacy_args"),
-        "PV_Drivers_Version": strings("guest_metrics.PV_drivers_version", pairs),
-        "PV_Drivers_UpToDate": boolean("guest_metrics.PV_drivers_up_to_date"),
-        "OS_Version": strings("guest_metrics.os_version", pairs),
-        "Platform": strings("platform", pairs),
-        "Other_Config": strings("other_config", pairs),
-        "Xenstore_Data": strings("xenstore_data", pairs),
-        "Parent": string(computed(_settings_uri, "parent.uuid", "parent.is_a_template", "parent.is_a_snapshot")),
-        "Children": strings(
-            computed(_settings_uris, "children.uuid", "children.is_a_template", "children.is_a_snapshot")
-        ),
+    "Settings of a Xen virtual machine",
+    WHERE_MACHINE,
+    {
+        **GUEST,
         "StartTime": datetime_("metrics.start_time", moment),
         "Host": string("resident_on.uuid"),
         "HostAffinity": string("affinity.uuid"),
@@ -201,8 +245,38 @@ COMPUTER_SYSTEM_SETTING_DATA = MappedClass(
     },
 )
 
-SETTINGS = AnyOf("Xen_VirtualSystemSettingData", (COMPUTER_SYSTEM_SETTING_DATA,))
+COMPUTER_SYSTEM_TEMPLATE = _settings(
+    "Xen_ComputerSystemTemplate",
+    "Xen_VirtualSystemSettingData",
+    "Template for a Xen virtual machine",
+    WHERE_TEMPLATE,
+)
+
+COMPUTER_SYSTEM_SNAPSHOT = _settings(
+    "Xen_ComputerSystemSnapshot",
+    "Xen_ComputerSystemActiveSettings",
+    "Snapshot of a Xen virtual machine",
+    WHERE_SNAPSHOT,
+    {
+        **GUEST,
+        "SnapshotOf": string(
+            joined(_system_uri, [COMPUTER_SYSTEM.where, COMPUTER_SYSTEM.path]).under(("snapshot_of",))
+        ),
+        "SnapshotTime": datetime_("snapshot_time", moment),
+    },
+)
+
+SETTINGS = AnyOf(
+    "Xen_VirtualSystemSettingData",
+    (COMPUTER_SYSTEM_SETTING_DATA, COMPUTER_SYSTEM_TEMPLATE, COMPUTER_SYSTEM_SNAPSHOT),
+)
 """The settings of whatever a record of class VM is."""
+
+COMPUTER_SYSTEM_CAPABILITIES = enabled_element_capabilities(
+    COMPUTER_SYSTEM,
+    "What can be asked of a Xen virtual machine",
+    computed(lambda is_control_domain: [] if is_control_domain else REQUESTABLE, "is_control_domain"),
+)
 
 HOSTED_COMPUTER_SYSTEM = association(
     "Xen_HostedComputerSystem",
@@ -227,9 +301,17 @@ COMPUTER_SYSTEM_ELEMENT_SETTING_DATA = association(
     properties={"IsDefault": uint16(constant(1)), "IsCurrent": uint16(constant(1)), "IsNext": uint16(constant(1))},
 )
 
+COMPUTER_SYSTEM_ELEMENT_CAPABILITIES = has_capabilities(
+    "Xen_ComputerSystemElementCapabilities", COMPUTER_SYSTEM, COMPUTER_SYSTEM_CAPABILITIES
+)
+
 CLASSES = (
     COMPUTER_SYSTEM,
     COMPUTER_SYSTEM_SETTING_DATA,
+    COMPUTER_SYSTEM_TEMPLATE,
+    COMPUTER_SYSTEM_SNAPSHOT,
+    COMPUTER_SYSTEM_CAPABILITIES,
+    COMPUTER_SYSTEM_ELEMENT_CAPABILITIES,
     HOSTED_COMPUTER_SYSTEM,
     COMPUTER_SYSTEM_SETTINGS_DEFINE_STATE,
     COMPUTER_SYSTEM_ELEMENT_SETTING_DATA,

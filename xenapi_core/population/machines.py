@@ -39,7 +39,7 @@ def make_templates(making: Making) -> None:
     """Make the templates."""
     for template in making.scenario.templates:
         made = _make_vm(making, f"template/{template.name}", template.name, template, is_a_template=True)
-        making.change.update(made, other_config={DISKS: PROVISION})
+        making.change.update(made, other_config={**making.change.record(made)["other_config"], DISKS: PROVISION})
 
 
 def _make_control_domain(making: Making, number: int, host: str) -> None:
@@ -117,6 +117,9 @@ def _make_vm(making: Making, path: str, name: str, template: Template, *, is_a_t
         reference_label=template.system,
         VCPUs_max=template.vcpus,
         VCPUs_at_startup=template.vcpus,
+        VCPUs_params=template.scheduling,
+        xenstore_data={f"vm-data/{key}": text for key, text in template.guest_data.items()},
+        other_config={"kvp_enabled": "true"} if template.guest_data else {},
         **_fixed_memory(template.memory_mib * MIB),
         **_boot(template),
         metrics=metrics,
