@@ -105,7 +105,7 @@ class Disk(Plan):
 
     async def add(self, work: Work, vm: str, *, to_new: bool) -> InstanceName:
         """Give a machine the disk, at once if it runs."""
-        image = await self._image(work)
+        image = await self.find_image(work)
         record = {
             "VM": vm,
             "VDI": image,
@@ -122,7 +122,8 @@ class Disk(Plan):
         await plug(work, "VBD", vm, vbd)
         return await settings_name(work, self.class_name, vm, await work.xen("VBD.get_uuid", vbd))
 
-    async def _image(self, work: Work) -> str:
+    async def find_image(self, work: Work) -> str:
+        """Return the disk image that the settings name, or make the new one that they describe."""
         if self.image:
             return await find(work, "VDI", self.image, f"{self.parameter}.HostResource")
         if self.is_cd:

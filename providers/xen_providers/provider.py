@@ -87,7 +87,7 @@ class XenProvider(Provider):
         self._indications = indications
         self._watchers = Watchers(indications)
         self._model = Model(classes)
-        self._inventory = Inventory(self._connection, self._model.sources | {"pool", "task", *REMOVAL})
+        self._inventory = Inventory(self._connection, self._model.sources | {"pool", "task", "PIF", *REMOVAL})
         self._inventory.listen(self._follow)
         self._replica = Replica(self._connection, self._inventory)
         self._workshop = Workshop(self._replica, worker or socket.gethostname())

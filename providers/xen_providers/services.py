@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xen_providers import migration, snapshot_management, system_management
+from xen_providers import migration, snapshot_management, storage_management, switch_management, system_management
 from xen_providers.declaration import (
     AnyOf,
     Mapped,
@@ -90,12 +90,14 @@ VIRTUAL_SWITCH_MANAGEMENT_SERVICE = _service(
     "CIM_VirtualSystemManagementService",
     "Xen Virtual Switch Management Service",
     "Defines, changes and destroys virtual switches",
+    methods=switch_management.METHODS,
 )
 STORAGE_POOL_MANAGEMENT_SERVICE = _service(
     "Xen_StoragePoolManagementService",
     "CIM_ResourcePoolConfigurationService",
     "XenServer SR Management Service",
     "Creates and removes storage pools and the disk images in them",
+    methods=storage_management.METHODS,
 )
 METRIC_SERVICE = _service(
     "Xen_MetricService",

@@ -112,7 +112,6 @@ class XenView:
 
         Of classes that nobody has asked for it is not known what differs, unless they are among ``watched``.
         """
-        changes = [change for change in changes if change.cls in self._model.sources]
         by_class: dict[str, list[Change]] = defaultdict(list)
         for change in changes:
             by_class[change.cls].append(change)

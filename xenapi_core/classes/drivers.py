@@ -7,9 +7,11 @@ which by RFC 6761 never exists, stands for one that does not answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from uuid import NAMESPACE_URL, uuid5
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 from xenapi_core.datamodel import XenApiError
 
@@ -51,6 +53,29 @@ class Key:
     is_path: bool = False
     is_server: bool = False
     optional: bool = False
+    choices: Callable[[Mapping[str, str]], str] | None = None
+    """Tells, as XML, which values there are to choose from, given the other keys."""
+
+
+def _targets(config: Mapping[str, str]) -> str:
+    """Tell which targets a server has: one, in the simulation."""
+    root = Element("iscsi-target-iqns")
+    target = SubElement(root, "TGT")
+    SubElement(target, "Index").text = "0"
+    SubElement(target, "IPAddress").text = config["target"]
+    SubElement(target, "TargetIQN").text = f"iqn.2006-11.{config['target']}:storage"
+    return tostring(root, encoding="unicode")
+
+
+def _units(config: Mapping[str, str]) -> str:
+    """Tell which logical units a target has: one, in the simulation."""
+    root = Element("iscsi-target")
+    unit = SubElement(root, "LUN")
+    SubElement(unit, "LUNid").text = "0"
+    SubElement(unit, "vendor").text = "simulated"
+    SubElement(unit, "size").text = str(1024 * GIB)
+    SubElement(unit, "SCSIid").text = uuid5(NAMESPACE_URL, f"{config.get('target')} {config.get('targetIQN')}").hex
+    return tostring(root, encoding="unicode")
 
 
 DEVICE = Key("device", (90, "The request is missing the device parameter"), "device of the host", is_path=True)
@@ -61,8 +86,15 @@ SERVER_PATH = Key(
 LOCATION = Key("location", (89, "The request is missing the location parameter"), "path on the host, or server:path")
 DIRECTORY = Key("location", (89, "The request is missing the location parameter"), "path on the host", is_path=True)
 TARGET = Key("target", (91, "The request is missing the target parameter"), "name of the target", is_server=True)
-TARGET_IQN = Key("targetIQN", (96, "The request is missing or has an incorrect target IQN parameter"), "target IQN")
-SCSI_ID = Key("SCSIid", (107, "The SCSIid parameter is missing or incorrect"), "identifier of the logical unit")
+TARGET_IQN = Key(
+    "targetIQN",
+    (96, "The request is missing or has an incorrect target IQN parameter"),
+    "target IQN",
+    choices=_targets,
+)
+SCSI_ID = Key(
+    "SCSIid", (107, "The SCSIid parameter is missing or incorrect"), "identifier of the logical unit", choices=_units
+)
 
 PATH_INVALID = (104, "The path parameter is not an absolute path")
 UNREACHABLE = (140, "DNS error: the server does not exist")
@@ -92,7 +124,7 @@ class Driver:
             value = config.get(key.name, "").strip()
             if not value:
                 if not key.optional:
-                    raise failure(key.missing)
+                    raise failure(key.missing, choices=key.choices(config) if key.choices else "")
             elif key.is_path and not value.startswith("/"):
                 raise failure(PATH_INVALID, f"{key.name} is {value}")
             elif (key.is_server or ":" in value) and _unknown(value.partition(":")[0]):
@@ -107,10 +139,10 @@ def _unknown(server: str) -> bool:
     return server.rstrip(".").endswith(".invalid")
 
 
-def failure(error: tuple[int, str], detail: str = "") -> XenApiError:
-    """Return an error of the back end."""
+def failure(error: tuple[int, str], detail: str = "", choices: str = "") -> XenApiError:
+    """Return an error of the back end; ``choices`` is what there is to choose from, as XML."""
     status, text = error
-    return XenApiError("SR_BACKEND_FAILURE", status, "", f"{text} [{detail}]" if detail else text)
+    return XenApiError("SR_BACKEND_FAILURE", status, choices, f"{text} [{detail}]" if detail else text)
 
 
 _DRIVERS = (
