@@ -349,6 +349,7 @@ class Connection(asyncio.Protocol):
         self._writable = None
 
     def _next(self) -> None:
+        self._guest.answered()
         if self._transport.is_closing():
             return
         if self._http.our_state is not h11.DONE or self._half_closed:
@@ -369,7 +370,6 @@ class Connection(asyncio.Protocol):
             self.data_received(bytes(ahead))
 
     def _rest(self) -> None:
-        self._guest.answered()
         self._request = None
         self._state = _State.IDLE
         self._deadline = self._loop.time() + self._limits.idle_timeout
@@ -384,6 +384,7 @@ class Connection(asyncio.Protocol):
             ("Date", _date()),
             ("Connection", "close"),
         ]
+        self._guest.answered()
         self._state = _State.LEAVING
         self._deadline = self._loop.time() + LINGER
         self._body = bytearray()

@@ -213,6 +213,25 @@ async def test_who_is_being_answered_or_was_lately_does_not_make_room(serve, dia
     assert (await slow.response())[0] == 200
 
 
+async def test_who_never_says_goodbye_keeps_nobody_out(serve, dial, tls):
+    done = asyncio.Semaphore(0)
+
+    async def handler(_: Request) -> Response:
+        done.release()
+        return Response(body=b"x")
+
+    server = await serve(handler, [Door("https", tls=tls, limits=Limits(connections=3))])
+    context = ssl.create_default_context(cafile=tls.certificate)
+    for _ in range(3):
+        silent = await dial(server, context)
+        silent.writer.transport.pause_reading()
+        silent.send(b"GET / HTTP/1.0\r\n\r\n")
+        await done.acquire()
+    new = await dial(server, context)
+    new.send(GET)
+    assert (await new.response())[0] == 200
+
+
 async def test_one_too_many_is_refused_if_all_are_being_answered(serve, dial):
     answering, go_on = asyncio.Semaphore(0), asyncio.Event()
 
