@@ -10,9 +10,17 @@ from xen_providers.declaration import MappedClass, MappedMethod, datetime_, key,
 from xen_providers.enabled_elements import enabled_element_capabilities, has_capabilities
 from xen_providers.expressions import computed, constant
 from xen_providers.reading import last_change
-from xen_providers.state_changes import HOST_TRANSITIONS, REQUEST_STATE_CHANGE, request_host_state
+from xen_providers.state_changes import (
+    ENABLE,
+    HOST_STATES,
+    MAINTAIN,
+    REBOOT,
+    REQUEST_STATE_CHANGE,
+    SHUT_DOWN,
+    request_host_state,
+)
 
-ENABLED, DISABLED, OFFLINE = 2, 3, 6
+ENABLED, OFFLINE = 2, 6
 OK, STOPPED = 2, 10
 OTHER, HEALTHY, NO_CHANGE = 2, 5, 5
 
@@ -47,7 +55,9 @@ HOST_COMPUTER_SYSTEM = MappedClass(
         "EnabledState": uint16("enabled", lambda enabled: ENABLED if enabled else OFFLINE),
         "EnabledDefault": uint16(constant(ENABLED)),
         "RequestedState": uint16(constant(NO_CHANGE)),
-        "AvailableRequestedStates": uint16s("enabled", lambda enabled: [DISABLED if enabled else ENABLED]),
+        "AvailableRequestedStates": uint16s(
+            "enabled", lambda enabled: [MAINTAIN] if enabled else [ENABLE, SHUT_DOWN, REBOOT]
+        ),
         "TimeOfLastStateChange": datetime_(last_change("enabled"), moment),
         "OperationalStatus": uint16s("enabled", lambda enabled: [OK if enabled else STOPPED]),
         "Status": string("enabled", lambda enabled: "OK" if enabled else "Stopped"),
@@ -65,7 +75,7 @@ HOST_COMPUTER_SYSTEM = MappedClass(
 )
 
 HOST_COMPUTER_SYSTEM_CAPABILITIES = enabled_element_capabilities(
-    HOST_COMPUTER_SYSTEM, "What can be asked of a Xen host", constant(list(HOST_TRANSITIONS))
+    HOST_COMPUTER_SYSTEM, "What can be asked of a Xen host", constant(list(HOST_STATES))
 )
 HOST_COMPUTER_SYSTEM_ELEMENT_CAPABILITIES = has_capabilities(
     "Xen_HostComputerSystemElementCapabilities", HOST_COMPUTER_SYSTEM, HOST_COMPUTER_SYSTEM_CAPABILITIES

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import structlog
@@ -13,6 +12,7 @@ from cim_provider import CimError, Method, MethodResult, Parameter, Status, Valu
 from xen_providers.conversions import OWN
 from xen_providers.inputs import Inputs
 from xen_providers.methods import Call
+from xen_providers.work import Work
 
 log = structlog.get_logger(__name__)
 
@@ -63,8 +63,11 @@ VM_TRANSITIONS: Mapping[int, tuple[Transition, Mapping[str, Transition]]] = {
 Whether it may happen is left to the Xen-API, which decides when the call arrives and not a moment before.
 """
 
-HOST_TRANSITIONS: Mapping[int, Transition] = {2: Transition("enable"), 3: Transition("disable")}
-"""By RequestedState: what brings a host there."""
+ENABLE, MAINTAIN, SHUT_DOWN, REBOOT = 2, 3, 4, 10
+HOST_STATES = (ENABLE, MAINTAIN, SHUT_DOWN, REBOOT)
+"""What can be asked of hosts."""
+MAINTENANCE_MODE = "MAINTENANCE_MODE"
+"""The key of host.other_config under which consoles of administrators look whether a host is being maintained."""
 
 LEFT_TO_XEN = ("11", "32768", "32769")
 """Requests that are valid in any state as far as CIM is concerned; a refusal of them is a failure like any other."""
@@ -127,43 +130,56 @@ def requested_state(value: Value) -> int | None:
 
 
 async def request_vm_state(call: Call, inputs: Inputs) -> MethodResult:
-    """Begin a change of a VM's state; see _request."""
-    return await _request(
-        call, inputs, "VM", AFFECTED_VM, partial(vm_transition, power_state=call.record["power_state"])
-    )
-
-
-async def request_host_state(call: Call, inputs: Inputs) -> MethodResult:
-    """Begin to let VMs start on a host (2), or no longer (3); see _request."""
-    return await _request(call, inputs, "host", AFFECTED_HOST, HOST_TRANSITIONS.get)
-
-
-async def _request(
-    call: Call,
-    inputs: Inputs,
-    cls: str,
-    affected: str,
-    choose: Callable[[int], Transition | None],
-) -> MethodResult:
-    """Begin a state change under the caller's session; return 4096 and the job, or 5 if no state is named.
+    """Begin a change of a VM's state under the caller's session; return 4096 and the job, or 5 if no state is named.
 
     A transition that the present state does not permit is the job's failure, not the method's.
     """
     state = requested_state(inputs.get("RequestedState"))
     if state is None:
         return MethodResult(INVALID_PARAMETER)
-    chosen = choose(state)
+    chosen = vm_transition(state, call.record["power_state"])
     if chosen is None:
-        task = await _refused(call, state)
-    else:
-        task = await call.xen(f"Async.{cls}.{chosen.message}", call.ref, *chosen.parameters)
-    if task is None:
-        return MethodResult(INVALID_TRANSITION)
-    return await call.follow(JOB_CLASS, task, {affected: call.ref, REQUESTED: str(state)})
+        return await _refused(call, state, AFFECTED_VM)
+    task = await call.xen(f"Async.VM.{chosen.message}", call.ref, *chosen.parameters)
+    return await call.follow(JOB_CLASS, task, {AFFECTED_VM: call.ref, REQUESTED: str(state)})
 
 
-async def _refused(call: Call, state: int) -> str | None:
-    """Make a task that has failed already: that is where clients look. Older servers let nobody end a task: None."""
+async def request_host_state(call: Call, inputs: Inputs) -> MethodResult:
+    """Begin to let VMs start on a host (2), which may mean to switch it on, or to maintain it (3), switch it off (4)
+    or reboot it (10), for all of which no VM may start there any more; as a job.
+    """
+    state = requested_state(inputs.get("RequestedState"))
+    if state is None:
+        return MethodResult(INVALID_PARAMETER)
+    if state not in HOST_STATES:
+        return await _refused(call, state, AFFECTED_HOST)
+
+    async def change(work: Work) -> None:
+        if state == ENABLE:
+            await _enable(work, call.ref)
+            return
+        await work.attach("host.disable", call.ref, undo="host.enable")
+        if state == MAINTAIN:
+            config = await work.xen("host.get_other_config", call.ref)
+            await work.xen("host.set_other_config", call.ref, {**config, MAINTENANCE_MODE: "true"})
+        else:
+            await work.slowly("host.shutdown" if state == SHUT_DOWN else "host.reboot", call.ref)
+
+    return await call.begin(JOB_CLASS, change, {AFFECTED_HOST: call.ref, REQUESTED: str(state)})
+
+
+async def _enable(work: Work, host: str) -> None:
+    if not await work.xen("host_metrics.get_live", await work.xen("host.get_metrics", host)):
+        await work.slowly("host.power_on", host, until=0.9)
+    await work.xen("host.enable", host)
+    config = await work.xen("host.get_other_config", host)
+    if MAINTENANCE_MODE in config:
+        left = {key: value for key, value in config.items() if key != MAINTENANCE_MODE}
+        await work.xen("host.set_other_config", host, left)
+
+
+async def _refused(call: Call, state: int, affected: str) -> MethodResult:
+    """Answer with a job that has failed already: that is where clients look. Older servers let nobody end a task."""
     task = None
     try:
         task = str(await call.xen("task.create", JOB_CLASS, f"RequestStateChange({state})"))
@@ -175,5 +191,5 @@ async def _refused(call: Call, state: int) -> str | None:
         log.info("no_job_for_refusal", reason=error.description)
         if task is not None:
             await call.xen("task.destroy", task)
-        return None
-    return task
+        return MethodResult(INVALID_TRANSITION)
+    return await call.follow(JOB_CLASS, task, {affected: call.ref, REQUESTED: str(state)})

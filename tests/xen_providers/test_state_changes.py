@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cim_provider import CimError, Context, InstanceName, Principal, Status
+from xen_providers.outcomes import Failure, MethodError
+from xen_providers.work import Work
 from xenapi_client import XenApiError
 
 RUNNING, COMPLETED, EXCEPTION = 4, 7, 10
@@ -96,18 +98,53 @@ async def test_no_state_is_an_invalid_parameter(provider, context, halted, syste
         assert (result.value, result.outputs) == (5, {}), state
 
 
-async def test_hosts_are_enabled_and_disabled(provider, xen, request_state, until):
-    host = provider.view().instances("Xen_HostComputerSystem")[0]
-    (ref,) = await xen.call("host.get_by_name_label", host.get("ElementName"))
-    for state, enabled, shown in [(3, False, 6), (2, True, 2)]:
+async def test_hosts_are_maintained_switched_off_and_on_and_rebooted(provider, xen, request_state, until):
+    pool = next(iter((await xen.call("pool.get_all_records")).values()))
+    hosts = await xen.call("host.get_all_records")
+    ref, record = next((ref, each) for ref, each in hosts.items() if ref != pool["master"])
+    shown_hosts = provider.view().instances("Xen_HostComputerSystem")
+    host = next(each for each in shown_hosts if each.get("Name") == record["uuid"])
+    way = [
+        # state, enabled, live, maintained, EnabledState
+        (3, False, True, True, 6),
+        (10, True, True, True, 2),
+        (4, False, False, True, 6),
+        (2, True, True, False, 2),
+        ("3", False, True, True, 6),
+        (2, True, True, False, 2),
+    ]
+    for number, (state, enabled, live, maintained, shown) in enumerate(way, 1):
         job = await request_state(host.name, state)
-        assert job.get("JobState") == COMPLETED
-        assert await xen.call("host.get_enabled", ref) is enabled
+        assert job.get("JobState") == COMPLETED, (state, job.get("ErrorDescription"))
+        now = await xen.call("host.get_record", ref)
+        assert now["enabled"] is enabled, state
+        assert await xen.call("host_metrics.get_live", now["metrics"]) is live
+        assert ("MAINTENANCE_MODE" in now["other_config"]) is maintained
         await until(lambda view, shown=shown: view.instance(host.name).get("EnabledState") == shown)
-        assert state not in provider.view().instance(host.name).get("AvailableRequestedStates")
-    for kind in ("Affected", "Owning"):
-        pairs = provider.view().references(f"Xen_HostComputerSystem{kind}JobElement", host.name, f"{kind}Element")
-        assert len(pairs) == 2
+        assert provider.view().instance(host.name).get("AvailableRequestedStates") == ([3] if enabled else [2, 4, 10])
+        for kind in ("Affected", "Owning"):
+            pairs = provider.view().references(f"Xen_HostComputerSystem{kind}JobElement", host.name, f"{kind}Element")
+            assert len(pairs) == number
+
+
+async def test_what_cannot_be_asked_of_a_host_is_a_job_that_fails(provider, xen, request_state):
+    host = provider.view().instances("Xen_HostComputerSystem")[0]
+    for state in (1, 5, 6, 9):
+        job = await request_state(host.name, state)
+        assert (job.get("JobState"), job.get("ErrorCode")) == (EXCEPTION, 4097)
+
+
+async def test_a_host_that_cannot_go_down_is_enabled_again(provider, xen, request_state, monkeypatch):
+    host = provider.view().instances("Xen_HostComputerSystem")[0]
+    ref = await xen.call("host.get_by_uuid", host.get("Name"))
+
+    async def slowly(work, message, *parameters, until=1.0):
+        raise MethodError(Failure.FAILED, "It will not.", "HOST_IN_USE")
+
+    monkeypatch.setattr(Work, "slowly", slowly)
+    job = await request_state(host.name, 4)
+    assert (job.get("JobState"), job.get("ErrorCode")) == (EXCEPTION, 4)
+    assert await xen.call("host.get_enabled", ref)
 
 
 async def test_the_call_is_the_callers_own(provider, context_of, halted, system_name, until):
