@@ -5,15 +5,16 @@ Profile Registration (DSP1033) itself and Indications (DSP1054) are implemented,
 
 from __future__ import annotations
 
+from xen_providers import memory, processors
 from xen_providers.declaration import MappedClass, association, key, string, uint16, uint16s
-from xen_providers.expressions import POOL, constant
+from xen_providers.expressions import POOL, Expression, constant, value
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
 from xen_providers.services import (
     METRIC_SERVICE,
     VIRTUAL_SYSTEM_MANAGEMENT_SERVICE,
     VIRTUAL_SYSTEM_MIGRATION_SERVICE,
 )
-from xen_providers.storage import STORAGE_POOL
+from xen_providers.storage import STORAGE_ALLOCATION_CAPABILITIES, STORAGE_POOL
 from xen_providers.virtual_systems import COMPUTER_SYSTEM
 
 DMTF, PROFILE, SLP = 2, 2, 3
@@ -89,14 +90,18 @@ REFERENCED_PROFILES = tuple(
 )
 
 
-def _conforms(name: str, profile: MappedClass, element: MappedClass) -> MappedClass:
-    """Declare that all instances of a class conform to a profile."""
+def _conforms(name: str, profile: MappedClass, element: MappedClass, where: Expression | None = None) -> MappedClass:
+    """Declare that all instances of a class conform to a profile, or those for which ``where`` is true."""
     return association(
         name,
         "Xen_ElementConformsToProfile",
         source=element.source,
         ends={"ConformantStandard": (profile, POOL), "ManagedElement": (element, "")},
+        where=where,
     )
+
+
+HOLDS_CDS = value("content_type", lambda content: content == "iso")
 
 
 CONFORMANCE = tuple(
@@ -105,7 +110,29 @@ CONFORMANCE = tuple(
         ("Xen_ElementConformsToSystemVirtualizationProfile", SYSTEM_VIRTUALIZATION, HOST_COMPUTER_SYSTEM),
         ("Xen_ElementConformsToVirtualSystemProfile", VIRTUAL_SYSTEM, COMPUTER_SYSTEM),
         ("Xen_ElementConformsToStorageVirtualizationProfile", STORAGE_VIRTUALIZATION, HOST_COMPUTER_SYSTEM),
+        ("Xen_ResourcePoolConformsToProcessorAllocationProfile", PROCESSOR_ALLOCATION, processors.PROCESSOR_POOL),
+        ("Xen_ResourcePoolConformsToMemoryAllocationProfile", MEMORY_ALLOCATION, memory.MEMORY_POOL),
         ("Xen_ResourcePoolConformsToStorageVirtualizationProfile", STORAGE_VIRTUALIZATION, STORAGE_POOL),
+        (
+            "Xen_ResourcePoolConformsToGenericDeviceAllocationProfile",
+            GENERIC_DEVICE_ALLOCATION,
+            STORAGE_POOL,
+            HOLDS_CDS,
+        ),
+        ("Xen_ProcessorPoolConformsToResourceAllocationProfile", RESOURCE_ALLOCATION, processors.PROCESSOR_POOL),
+        ("Xen_MemoryPoolConformsToResourceAllocationProfile", RESOURCE_ALLOCATION, memory.MEMORY_POOL),
+        ("Xen_StoragePoolConformsToResourceAllocationProfile", RESOURCE_ALLOCATION, STORAGE_POOL),
+        (
+            "Xen_ProcessorAllocationCapabilitiesConformToProfile",
+            ALLOCATION_CAPABILITIES,
+            processors.PROCESSOR_ALLOCATION[0],
+        ),
+        ("Xen_MemoryAllocationCapabilitiesConformToProfile", ALLOCATION_CAPABILITIES, memory.MEMORY_ALLOCATION[0]),
+        (
+            "Xen_StorageAllocationCapabilitiesConformToProfile",
+            ALLOCATION_CAPABILITIES,
+            STORAGE_ALLOCATION_CAPABILITIES,
+        ),
         ("Xen_ElementConformsToBaseMetricsProfile", BASE_METRICS, METRIC_SERVICE),
         (
             "Xen_ElementConformsToVirtualSystemMigrationProfile",

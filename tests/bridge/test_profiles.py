@@ -29,11 +29,20 @@ REGISTERED = {  # what clients look for: organization and name, version
     "DSP1103": ("Job Control", "1.0.0", "Xen:JobControlProfile"),
 }
 CENTRAL = {  # the classes of the instances that conform, by document
+    "DSP1041": {"Xen_ProcessorPool", "Xen_MemoryPool", "Xen_StoragePool"},
     "DSP1042": {"Xen_HostComputerSystem"},
-    "DSP1047": {"Xen_HostComputerSystem"},
+    "DSP1043": {
+        "Xen_ProcessorAllocationCapabilities",
+        "Xen_MemoryAllocationCapabilities",
+        "Xen_StorageAllocationCapabilities",
+    },
+    "DSP1044": {"Xen_ProcessorPool"},
+    "DSP1045": {"Xen_MemoryPool"},
+    "DSP1047": {"Xen_HostComputerSystem", "Xen_StoragePool"},
     "DSP1053": {"Xen_MetricService"},
     "DSP1054": {"CIM_IndicationService"},
     "DSP1057": {"Xen_ComputerSystem"},
+    "DSP1059": {"Xen_StoragePool"},
     "DSP1081": {"Xen_VirtualSystemMigrationService"},
     "DSP1103": {"Xen_VirtualSystemManagementService"},
 }
@@ -95,6 +104,15 @@ def test_profiles_and_what_conforms_lead_to_each_other(wbem, namespace, document
             assert path.keybindings in [each.keybindings for each in back]
     for association in own:
         assert wbem.AssociatorNames(path, AssocClass=association, Role="ManagedElement") == []
+
+
+def test_only_pools_that_hold_cds_are_of_generic_devices(wbem, xenapi):
+    repositories = xenapi.SR.get_all_records().values()
+    with_cds = {each["uuid"] for each in repositories if each["content_type"] == "iso"}
+    assert 0 < len(with_cds) < len(repositories)
+    path = profile(wbem, "root/cimv2", "DSP1059").path
+    found = wbem.Associators(path, AssocClass="Xen_ElementConformsToProfile")
+    assert {each["PoolID"] for each in found} == with_cds
 
 
 @pytest.mark.parametrize("namespace", NAMESPACES)
