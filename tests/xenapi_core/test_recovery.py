@@ -10,13 +10,13 @@ import asyncio
 import inspect
 import shutil
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from vm_lifecycle import perform
+from vm_lifecycle import check_consistent, perform
 from xenapi_core.classes.supervision import Supervisor
 from xenapi_core.datamodel import NULL
 from xenapi_core.hypervisors.description import describe
@@ -277,3 +277,28 @@ async def test_a_resumption_that_a_hard_shutdown_overtook_leaves_no_domain(crash
     states = [str(pool.vms()[0]["power_state"]) for pool in pools]
     assert states[-1] == "Halted"
     assert "Halted" in states[:-1], "no moment at which the shutdown was acknowledged and the domain still there"
+
+
+async def test_a_domain_that_somebody_else_started_is_the_vms(crashes):
+    async def start(pool: Any) -> None:
+        vm = pool.vms()[0]
+        config = replace(describe(pool.store, vm), memory=vm["memory_dynamic_max"])
+        await list(pool.fleet.values())[-1].start(config)
+
+    pools = await crashes(HALTED, start)
+    assert [str(pool.vms()[0]["power_state"]) for pool in pools] == ["Halted", "Halted", "Running", "Running"]
+    for pool in pools:
+        check_whole(pool)
+        check_consistent(pool)
+
+
+async def test_a_domain_that_somebody_else_moved_is_where_it_is(crashes):
+    async def move(pool: Any) -> None:
+        vm = pool.vms()[0]
+        await pool.fleet[vm["resident_on"]].migrate(vm["uuid"], pool.fleet[other_host(pool)], lambda fraction: None)
+
+    pools = await crashes(RUNNING, move)
+    first, last = pools[0].vms()[0]["resident_on"], pools[-1].vms()[0]["resident_on"]
+    assert first != last
+    check_whole(pools[-1])
+    check_consistent(pools[-1])

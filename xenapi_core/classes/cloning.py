@@ -30,6 +30,7 @@ OWN = frozenset(
         "blocked_operations",
         "resident_on",
         "scheduled_to_be_resident_on",
+        "abandoned_on",
         "domid",
         "domarch",
         "memory_target",

@@ -107,7 +107,7 @@ async def migrate(call: Call, vm: str, host: str, operation: str = "pool_migrate
         destination: Hypervisor = call.hypervisor(host)
         domain = await source.migrate(record["uuid"], destination, call.task.progress)
         if overtaken(call, vm):
-            await destination.hard_shutdown(record["uuid"])
+            await power.end_abandoned(call, vm, destination, record["uuid"])
             raise bad_power_state(call.record(vm, "VM"), *RUNNING)
         with effects(call, vm) as change:
             moved = change.record(vm)

@@ -46,6 +46,11 @@ NOWHERE = ("NO_HOSTS_AVAILABLE", "HOST_NOT_ENOUGH_FREE_MEMORY", "VDI_IN_USE")
 TRIGGERS = ("nmi", "init", "reset", "power", "sleep", "s3resume")
 """Events of the virtual hardware."""
 
+BUILDING = frozenset(
+    {"start", "start_on", "resume", "resume_on", "clean_reboot", "hard_reboot", "pool_migrate", "migrate_send"}
+)
+"""Operations that make a domain."""
+
 Begin = Callable[[Change, Record], None]
 
 MEMORY_IMAGE_RESERVE = 16 * placement.MIB
@@ -288,6 +293,7 @@ def up(change: Change, vm: str, host: str, domain: Domain, *, built: bool = True
         power_state=state,
         resident_on=host,
         scheduled_to_be_resident_on=NULL,
+        abandoned_on=NULL,
         domid=domain.domid,
         domarch="x86_64",
         guest_metrics=_guest_metrics(change, record, domain),
@@ -316,6 +322,9 @@ def down(change: Change, vm: str, state: State) -> None:
         if record["suspend_VDI"] != NULL:
             discard(change, record["suspend_VDI"])
         fields = {"suspend_VDI": NULL, "memory_target": 0, "current_operations": {}}
+        if BUILDING & set(record["current_operations"].values()):
+            target = record["scheduled_to_be_resident_on"]
+            fields["abandoned_on"] = record["resident_on"] if target == NULL else target
     change.update(
         vm,
         power_state=state,
@@ -498,9 +507,17 @@ def _unmark(change: Change, vm: str, task: str) -> None:
 async def _take_over(call: Call, vm: str, hypervisor: Hypervisor, domain: Domain) -> None:
     """Write that a VM has a new domain; end the domain if the operation was overtaken by a hard shutdown."""
     if overtaken(call, vm):
-        await asyncio.shield(hypervisor.hard_shutdown(domain.uuid))
+        await asyncio.shield(end_abandoned(call, vm, hypervisor, domain.uuid))
         raise bad_power_state(call.record(vm, "VM"), *RUNNING)
     with effects(call, vm) as change:
         record = change.record(vm)
         host = record["scheduled_to_be_resident_on"]
         built(change, vm, record["resident_on"] if host == NULL else host, domain)
+
+
+async def end_abandoned(call: Call, vm: str, hypervisor: Hypervisor, uuid: str) -> None:
+    """End the domain of an operation that a shutdown overtook."""
+    await hypervisor.hard_shutdown(uuid)
+    with call.store.write() as change:
+        if change.get(vm) is not None:
+            change.update(vm, abandoned_on=NULL)

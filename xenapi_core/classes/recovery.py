@@ -91,13 +91,13 @@ class Recovery:
     # VMs
 
     def _settle(self, vm: Record, domains: Domains) -> Iterator[Work]:
-        host = next((host for host in (vm["resident_on"], vm["scheduled_to_be_resident_on"]) if host in domains), NULL)
-        domain = domains.get(host)
         operations = set(vm["current_operations"].values())
+        host = _where(vm, domains)
+        domain = domains.get(host)
         if domain is None and vm["power_state"] in WITH_DOMAIN and operations & REBUILDING:
             yield self._rebuild(vm)
             return
-        strays = [other for other in domains if other != host]
+        strays = [other for other in domains if other != host and (operations or other == vm["abandoned_on"])]
         again = [name for name in TOLD_AGAIN if name in operations and domain is not None]
         if not strays and not operations and _agree(self._store, vm, domain):
             return
@@ -116,12 +116,16 @@ class Recovery:
         if domain is None:
             self._write_gone(change, vm)
             return
-        if vm["power_state"] not in WITH_DOMAIN:  # it was starting, or resuming
+        if vm["power_state"] not in WITH_DOMAIN:
+            if host != vm["scheduled_to_be_resident_on"]:  # it was not the server that started it
+                _claim(change, vm, host, domain)
             power.built(change, vm.ref, host, domain)
         else:
             power.remove_memory_image(change, vm)
             if host != vm["resident_on"]:  # it has moved
                 placement.take(change, vm["resident_on"], -(vm["memory_target"] + vm["memory_overhead"]))
+                if host != vm["scheduled_to_be_resident_on"]:
+                    _claim(change, vm, host, domain)
                 power.up(change, vm.ref, host, domain, built=False)
             elif domain.domid != vm["domid"]:  # it has been rebooted
                 power.unclaim(change, vm)
@@ -168,11 +172,7 @@ class Recovery:
                 _unmark(change, newest)
 
     async def _on_hypervisors(self, vm: Record, strays: list[str], again: list[str]) -> None:
-        """End domains of a VM where it does not run, and tell where it runs what it is to be like.
-
-        A domain that no record knows is what a hard shutdown overtook, or the half of a migration: the last that
-        anybody was told is that it is not there.
-        """
+        """End domains of a VM that are halves of operations, and tell the whole one what it is to be like."""
         await self._store.flush()
         for host in strays:
             _log.warning("stray_domain", vm=vm["uuid"], host=host)
@@ -224,6 +224,27 @@ class Recovery:
         finally:
             with self._store.write() as change:
                 _unmark(change, host)
+
+
+def _where(vm: Record, domains: Domains) -> str:
+    """Return the host whose domain is the VM's; null if there is none.
+
+    That is the host that the record names. Elsewhere the domain was started by somebody else, or has gone on while the
+    record was restored from a backup; unless it is what a shutdown overtook: the last that anybody was told is that it
+    is not there.
+    """
+    for host in (vm["resident_on"], vm["scheduled_to_be_resident_on"]):
+        if host in domains:
+            return str(host)
+    return next((host for host in domains if host != vm["abandoned_on"]), NULL)
+
+
+def _claim(change: Change, vm: Record, host: str, domain: Domain) -> None:
+    """Count what a domain holds that nobody claimed memory for."""
+    power.unclaim(change, vm)
+    overhead = placement.overhead(vm)
+    change.update(vm.ref, memory_target=domain.memory, memory_overhead=overhead)
+    placement.take(change, host, domain.memory + overhead)
 
 
 def _agree(objects: Objects, vm: Record, domain: Domain | None) -> bool:

@@ -276,6 +276,9 @@ class VM(
     xenstore_data: dict[str, str] = field(
         RW, default={}, doc="entries put into the guest's part of xenstore when it starts"
     )
+    abandoned_on: HostRef = field(
+        RO, default=NULL, internal=True, doc="host where an operation that a shutdown overtook may still build a domain"
+    )
     pool_name: str = field(RO, internal=True, doc="name of the CPU pool that it is meant for (Xen-API 1.0)")
     security_label: str = field(RO, doc="label of the access policy of Xen-API 1.0")
     tags: list[str] = field(RW, default=(), role=VM_OPERATOR, doc="words that users have tagged the object with")
