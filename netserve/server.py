@@ -201,6 +201,7 @@ class _Entrance:
             guest.dismiss = entering.cancel
             self.at.entering.add(entering)
             entering.add_done_callback(partial(self._entered, client, guest))
+            await asyncio.sleep(0)  # as long as others wait outside, accepting does not
 
     async def _enter(self, client: socket.socket, guest: Guest) -> bool:
         try:

@@ -189,6 +189,19 @@ async def test_a_thousand_who_only_hold_connections_are_capped_and_keep_nobody_o
     assert server.connections <= 300
 
 
+async def test_those_inside_need_not_wait_until_a_crowd_has_come_in(serve):
+    server = await serve()
+    door = server.doors[0]
+    with contextlib.ExitStack() as crowd:
+        for _ in range(200):  # meanwhile nothing else happens
+            crowd.enter_context(socket.create_connection((door.host, door.port)))
+        turns = 0
+        while server.connections < 200:
+            await asyncio.sleep(0)
+            turns += 1
+    assert turns >= 100
+
+
 async def test_who_is_being_answered_or_was_lately_does_not_make_room(serve, dial):
     go_on = asyncio.Event()
 

@@ -41,7 +41,7 @@ def seconds(least: float, most: float) -> Kind:
             raise ValueError
         return float(value)
 
-    return Kind(f"a number from {least:g} to {most:g} (seconds)", accept)
+    return Kind(f"a number from {least:.9g} to {most:.9g} (seconds)", accept)
 
 
 def choice(*choices: str) -> Kind:
