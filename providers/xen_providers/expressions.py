@@ -18,6 +18,10 @@ PART = "@part"
 """The path of what tells the instances of one record apart (declaration.MappedClass.parts)."""
 POOL = "@pool"
 """A step that leads from any record to that of the pool."""
+HOSTS = "@hosts"
+"""A step that leads from any record to those of all hosts."""
+FROM_ANYWHERE: Mapping[str, str] = {POOL: "pool", HOSTS: "host"}
+"""The steps that lead from any record to others, and the class of these."""
 
 
 def parse_path(text: str) -> Path:

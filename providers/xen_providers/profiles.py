@@ -15,6 +15,11 @@ from xen_providers.services import (
     VIRTUAL_SYSTEM_MIGRATION_SERVICE,
 )
 from xen_providers.storage import STORAGE_ALLOCATION_CAPABILITIES, STORAGE_POOL
+from xen_providers.virtual_switches import (
+    NETWORK_CONNECTION_ALLOCATION_CAPABILITIES,
+    NETWORK_CONNECTION_POOL,
+    VIRTUAL_SWITCH,
+)
 from xen_providers.virtual_systems import COMPUTER_SYSTEM
 
 DMTF, PROFILE, SLP = 2, 2, 3
@@ -113,6 +118,13 @@ CONFORMANCE = tuple(
         ("Xen_ResourcePoolConformsToProcessorAllocationProfile", PROCESSOR_ALLOCATION, processors.PROCESSOR_POOL),
         ("Xen_ResourcePoolConformsToMemoryAllocationProfile", MEMORY_ALLOCATION, memory.MEMORY_POOL),
         ("Xen_ResourcePoolConformsToStorageVirtualizationProfile", STORAGE_VIRTUALIZATION, STORAGE_POOL),
+        ("Xen_ElementConformsToEthernetPortVirtualizationProfile", ETHERNET_PORT_VIRTUALIZATION, VIRTUAL_SWITCH),
+        (
+            "Xen_ResourcePoolConformsToEthernetPortVirtualizationProfile",
+            ETHERNET_PORT_VIRTUALIZATION,
+            NETWORK_CONNECTION_POOL,
+        ),
+        ("Xen_ElementConformsToVirtualEthernetSwitchProfile", VIRTUAL_ETHERNET_SWITCH, VIRTUAL_SWITCH),
         (
             "Xen_ResourcePoolConformsToGenericDeviceAllocationProfile",
             GENERIC_DEVICE_ALLOCATION,
@@ -123,6 +135,11 @@ CONFORMANCE = tuple(
         ("Xen_MemoryPoolConformsToResourceAllocationProfile", RESOURCE_ALLOCATION, memory.MEMORY_POOL),
         ("Xen_StoragePoolConformsToResourceAllocationProfile", RESOURCE_ALLOCATION, STORAGE_POOL),
         (
+            "Xen_NetworkConnectionPoolConformsToResourceAllocationProfile",
+            RESOURCE_ALLOCATION,
+            NETWORK_CONNECTION_POOL,
+        ),
+        (
             "Xen_ProcessorAllocationCapabilitiesConformToProfile",
             ALLOCATION_CAPABILITIES,
             processors.PROCESSOR_ALLOCATION[0],
@@ -132,6 +149,11 @@ CONFORMANCE = tuple(
             "Xen_StorageAllocationCapabilitiesConformToProfile",
             ALLOCATION_CAPABILITIES,
             STORAGE_ALLOCATION_CAPABILITIES,
+        ),
+        (
+            "Xen_NetworkConnectionAllocationCapabilitiesConformToProfile",
+            ALLOCATION_CAPABILITIES,
+            NETWORK_CONNECTION_ALLOCATION_CAPABILITIES,
         ),
         ("Xen_ElementConformsToBaseMetricsProfile", BASE_METRICS, METRIC_SERVICE),
         (

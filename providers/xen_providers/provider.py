@@ -27,10 +27,13 @@ from xen_providers import (
     hosts,
     jobs,
     memory,
+    networking,
+    pools,
     processors,
     profiles,
     services,
     storage,
+    virtual_switches,
     virtual_systems,
 )
 from xen_providers.declaration import MappedClass
@@ -53,6 +56,9 @@ CLASSES: tuple[MappedClass, ...] = (
     *processors.CLASSES,
     *memory.CLASSES,
     *storage.CLASSES,
+    *virtual_switches.CLASSES,
+    *networking.CLASSES,
+    *pools.CLASSES,
     *services.CLASSES,
     *capabilities.CLASSES,
     *jobs.CLASSES,

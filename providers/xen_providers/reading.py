@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
-from xen_providers.expressions import PART, POOL, Expression, Path, identity, read_step
+from xen_providers.expressions import FROM_ANYWHERE, HOSTS, PART, POOL, Expression, Path, identity, read_step
 from xen_providers.sources import LAST_CHANGE, REFERENCES, SAMPLED, TIMED
 from xenapi_client import Record, Version
 
@@ -43,6 +43,10 @@ class Inputs:
     def pool(self) -> Record | None:
         """Return the record of the pool."""
         return next(iter(self.version.records("pool").values()), None)
+
+    def hosts(self) -> tuple[Record, ...]:
+        """Return the records of all hosts."""
+        return tuple(self.version.records("host").values())
 
 
 class Reader:
@@ -79,8 +83,8 @@ class Reader:
         for step in prefix:
             if step == SAMPLES or step in TIMED.get(cls, {}):
                 return cls
-            if step == POOL:
-                cls = "pool"
+            if step in FROM_ANYWHERE:
+                cls = FROM_ANYWHERE[step]
                 continue
             try:
                 cls = REFERENCES[cls][step]
@@ -108,6 +112,8 @@ class Reader:
             step = prefix[-1]
             if step == POOL:
                 row.append(inputs.pool())
+            elif step == HOSTS:
+                row.append(inputs.hosts())
             elif step == SAMPLES:
                 sample = partial(inputs.sample, cls)
                 row.append(sample(ref) if len(prefix) == 1 else _followed(sample, row[origin], prefix[-2]))

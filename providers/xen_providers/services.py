@@ -21,6 +21,7 @@ from xen_providers.expressions import POOL, constant
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
 from xen_providers.jobs import JOBS
 from xen_providers.storage import STORAGE_POOL
+from xen_providers.virtual_switches import VIRTUAL_SWITCH
 from xen_providers.virtual_systems import COMPUTER_SYSTEM
 
 ENABLED, OK, HEALTHY, NOT_APPLICABLE = 2, 2, 5, 12
@@ -143,6 +144,7 @@ AFFECTED = (
     (VIRTUAL_SYSTEM_MIGRATION_SERVICE, COMPUTER_SYSTEM),
     (VIRTUAL_SYSTEM_SNAPSHOT_SERVICE, COMPUTER_SYSTEM),
     (STORAGE_POOL_MANAGEMENT_SERVICE, STORAGE_POOL),
+    (VIRTUAL_SWITCH_MANAGEMENT_SERVICE, VIRTUAL_SWITCH),
 )
 """Which service manages the instances of which class."""
 

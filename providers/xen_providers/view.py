@@ -16,7 +16,7 @@ from typing import Any
 
 from cim_provider import Instance, InstanceName
 from xen_providers.declaration import MappedClass
-from xen_providers.expressions import POOL, Path, read_step
+from xen_providers.expressions import FROM_ANYWHERE, POOL, Path, read_step
 from xen_providers.reading import Inputs, Reader, Samples, Times
 from xen_providers.sources import LAST_CHANGE, TIMED
 from xen_providers.table import Compiled, Index, IndexKey, Slot, Step, Table
@@ -229,7 +229,7 @@ class XenView:
         refs: Iterable[str] = [ref]
         for end in range(len(prefix), 0, -1):
             cls, step = reader.class_at(prefix[: end - 1]), prefix[end - 1]
-            if step == POOL:
+            if step in FROM_ANYWHERE:
                 refs = self.version.records(cls)
             else:
                 index = self._index(IndexKey(cls, step))

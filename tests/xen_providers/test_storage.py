@@ -158,6 +158,9 @@ async def test_a_template_has_settings_of_disks_but_no_disks(provider, storage, 
     await xen.call("VM.set_is_a_template", halted, True)
     await until(lambda view: not disks & by_id(view, "Xen_Disk").keys())
     assert disks <= by_id(provider.view(), "Xen_DiskSettingData").keys()
+    template = InstanceName("Xen_ComputerSystemTemplate", (("InstanceID", next(iter(disks)).split("/")[0]),))
+    found = provider.view().references("Xen_DiskSettingDataComponent", template, "GroupComponent")
+    assert disks <= {short(each.get("PartComponent")) for each in found}
 
 
 async def test_storage_pools_say_what_the_records_say(provider, storage):
@@ -266,13 +269,12 @@ async def test_the_settings_of_a_device_are_not_associated_with_themselves(provi
 
 async def test_settings_are_part_of_those_of_the_machine_and_served_by_their_pool(provider, storage):
     view = provider.view()
-    machines = {
-        (short(each.get("GroupComponent")), short(each.get("PartComponent")))
-        for each in view.instances("Xen_DiskSettingDataComponent")
-        if each.get("GroupComponent").class_name == "Xen_ComputerSystemSettingData"
+    ids = {storage.device_id(each) for each in storage.all_devices()}
+    assert pairs(view, "Xen_DiskSettingDataComponent", "GroupComponent", "PartComponent") == {
+        (each.split("/")[0], each) for each in ids
     }
-    assert machines == {(storage.device_id(each).split("/")[0], storage.device_id(each)) for each in storage.devices()}
-    assert machines <= pairs(view, "Xen_DiskSettingDataComponent", "GroupComponent", "PartComponent")
+    groups = {each.get("GroupComponent").class_name for each in view.instances("Xen_DiskSettingDataComponent")}
+    assert groups == {"Xen_ComputerSystemSettingData", "Xen_ComputerSystemSnapshot"}
     assert pairs(view, "Xen_DiskSettingAllocationFromPool", "Antecedent", "Dependent") == {
         (storage.pool_of(each), storage.device_id(each))
         for each in storage.all_devices()

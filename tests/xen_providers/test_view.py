@@ -46,7 +46,9 @@ PROCESSOR = MappedClass(
     parts=value("VCPUs_max", lambda count: range(int(count))),
 )
 EVEN = replace(PROCESSOR, name="Xen_Even", parts=value("VCPUs_max", lambda count: range(0, int(count), 2)))
-SERVICE = MappedClass("Xen_Service", "CIM_Service", "pool", {"ID": key(string("master.uuid"))})
+SERVICE = MappedClass(
+    "Xen_Service", "CIM_Service", "pool", {"ID": key(string("master.uuid")), "Hosts": strings("@hosts.uuid")}
+)
 COMPONENT = AnyOf("CIM_Settings", (SETTINGS, TEMPLATE))
 PARTS = (
     HOST,
@@ -72,7 +74,7 @@ PARTS = (
         where=PROCESSOR.where,
     ),
 )
-MODELS = {"the Xen model": CLASSES, "parts, unions and the pool": PARTS}
+MODELS = {"the Xen model": CLASSES, "parts, unions, the pool and all hosts": PARTS}
 models = pytest.mark.parametrize("classes", MODELS.values(), ids=MODELS)
 MODEL = Model(CLASSES)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
