@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import re
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,8 @@ LOGIN = "session.login_with_password"
 API_VERSION = "1.0"
 ORIGINATOR = "xen-cim"
 UNIX = "http+unix://"
+MOST = 64 << 20
+"""Bytes of what is downloaded."""
 FOLLOWED = 3
 """How often one login may be sent on from a pool member to its master."""
 HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
@@ -75,6 +78,44 @@ class Connection:
                 raise
         log.info("session_renewed", endpoint=self.endpoint, user=self.user)
         return await self._post(method, (await self.login(instead_of=session), *parameters), within)
+
+    async def download(self, path: str, query: Mapping[str, str], most: int = MOST) -> bytes:
+        """Read what is at a path, such as ``/rrd_updates``, at most ``most`` bytes of it; log in first if need be.
+
+        The session travels as a cookie, since paths are logged. Raises XenApiUnavailable if it cannot be read, and
+        XenApiError SESSION_INVALID if the session has ended.
+        """
+        session = self._session or await self.login()
+        try:
+            return await self._get(path, query, session, most)
+        except XenApiError:
+            if not self._relogin:
+                raise
+        return await self._get(path, query, await self.login(instead_of=session), most)
+
+    async def _get(self, path: str, query: Mapping[str, str], session: str, most: int) -> bytes:
+        base = "http://localhost" if self.endpoint.startswith(UNIX) else self.endpoint
+        request = self._client.build_request(
+            "GET", f"{base}{path}", params=query, headers={"Cookie": f"session_id={session}"}
+        )
+        try:
+            answer = await self._client.send(request, stream=True)
+            try:
+                if answer.status_code == httpx.codes.UNAUTHORIZED:
+                    raise XenApiError("SESSION_INVALID", ["(session)"])
+                if answer.status_code != httpx.codes.OK:
+                    raise XenApiUnavailable(f"{self.endpoint} answered {path} with HTTP status {answer.status_code}.")
+                body = bytearray()
+                async for part in answer.aiter_bytes():
+                    body += part
+                    if len(body) > most:
+                        raise XenApiUnavailable(f"{self.endpoint} has more than {most} bytes at {path}.")
+                return bytes(body)
+            finally:
+                await answer.aclose()
+        except (httpx.HTTPError, OSError) as error:
+            reason = str(error) or type(error).__name__
+            raise XenApiUnavailable(f"The Xen-API at {self.endpoint} cannot be reached: {reason}.") from error
 
     async def login(self, instead_of: str | None = None) -> str:
         """Log in unless there is a session other than ``instead_of``; return the session."""

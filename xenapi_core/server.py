@@ -36,7 +36,7 @@ from xenapi_core.metrics import METRICS, Metrics, file_sizes
 from xenapi_core.population import populate
 from xenapi_core.scenario import load
 from xenapi_core.store import JOURNAL, JournalError, Store
-from xenapi_core.wire import jsonrpc, xmlrpc
+from xenapi_core.wire import jsonrpc, rrd, xmlrpc
 from xenapi_core.wire.dispatch import Dispatcher
 from xenapi_core.wire.http import XenApiHandler
 
@@ -152,6 +152,7 @@ class XenApiServer:
         stack.callback(housekeeping.cancel)
 
         handler = XenApiHandler(dispatcher, encoder, jsonrpc.Encoder(store.samples), settings.limits)
+        handler.downloads[rrd.PATH] = rrd.RrdUpdates(store, recorder, sessions)
         metrics = Metrics(dispatcher.described)
         http = HttpServer(_by_door(handler, metrics), settings.doors)
         _show(metrics, services, handler, throttle, http)

@@ -6,12 +6,12 @@ import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from hmac import compare_digest
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -19,6 +19,8 @@ from cim_provider import CimError, Principal, Status
 from xenapi_client import Connection, XenApiError, XenApiUnavailable
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 ORIGINATOR = "xen-cim"
 REMEMBERED = 60.0
@@ -44,15 +46,21 @@ class XenPrincipal(Principal):
 
     async def call(self, method: str, *parameters: object) -> Any:
         """Call the Xen-API; a session that has ended is replaced once, if the password still holds."""
+        return await self._with_session(lambda connection: connection.call(method, *parameters))
+
+    async def download(self, path: str, query: Mapping[str, str]) -> bytes:
+        """Read what the Xen-API has at a path, likewise."""
+        return await self._with_session(lambda connection: connection.download(path, query))
+
+    async def _with_session(self, use: Callable[[Connection], Awaitable[T]]) -> T:
         connection = await self.access.connection(self.name, self.password)
         try:
-            return await connection.call(method, *parameters)
+            return await use(connection)
         except XenApiError as error:
             if error.code != "SESSION_INVALID":
                 raise
         self.access.forget(self.name, connection)
-        connection = await self.access.connection(self.name, self.password)
-        return await connection.call(method, *parameters)
+        return await use(await self.access.connection(self.name, self.password))
 
 
 @dataclass

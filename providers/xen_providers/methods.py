@@ -43,6 +43,15 @@ class Call:
         except (XenApiError, XenApiUnavailable) as error:
             raise cim_error(error) from None
 
+    async def download(self, path: str, query: Mapping[str, str]) -> bytes:
+        """Read what the Xen-API has at a path, under the caller's session."""
+        if not isinstance(self.principal, XenPrincipal):
+            raise CimError(Status.ACCESS_DENIED, f"{self.principal.name} has no Xen-API session.")
+        try:
+            return await self.principal.download(path, query)
+        except (XenApiError, XenApiUnavailable) as error:
+            raise cim_error(error) from None
+
     async def do(self, work: Callable[[Work], Awaitable[T]]) -> T:
         """Do work of several steps now: all of it, or nothing."""
         return await self.workshop.do(self.xen, work)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xen_providers import migration, snapshot_management, storage_management, switch_management, system_management
+from xen_providers import (
+    metric_service,
+    migration,
+    snapshot_management,
+    storage_management,
+    switch_management,
+    system_management,
+)
 from xen_providers.declaration import (
     AnyOf,
     Mapped,
@@ -105,6 +112,7 @@ METRIC_SERVICE = _service(
     "CIM_MetricService",
     "Xen Metrics Service",
     "Tells how hosts and virtual machines perform",
+    methods=metric_service.METHODS,
 )
 
 SERVICES = (

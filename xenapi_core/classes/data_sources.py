@@ -195,6 +195,10 @@ class Recorder:
         """Return what was recorded of an object, by the name of the data source: moments and values."""
         return self._archives.get(ref, {})
 
+    def now(self) -> float:
+        """Return the time (seconds since the epoch)."""
+        return self._sampler.now()
+
     def tick(self, moment: float) -> None:
         """Record all that is to be recorded. Objects that are gone are forgotten."""
         for ref in list(self._archives):

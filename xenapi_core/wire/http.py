@@ -12,7 +12,7 @@ import structlog
 
 from netserve import origins
 from netserve.doors import Door
-from netserve.messages import Peer, Request, Response
+from netserve.messages import Handler, Peer, Request, Response
 from xenapi_core.access.sessions import PEER
 from xenapi_core.datamodel.call import Caller
 from xenapi_core.datamodel.errors import XenApiError
@@ -56,6 +56,8 @@ class XenApiHandler:
         self._limits = limits
         self._xml = xml
         self._json = json
+        self.downloads: dict[str, Handler] = {}
+        """By path: who answers GET requests."""
         self.observer: Observer | None = None
         self.under_way = 0
         """How many calls are being answered."""
@@ -64,7 +66,8 @@ class XenApiHandler:
         """Answer one request."""
         if request.method == "OPTIONS":
             return Response(204, (("Allow", METHODS), *origins.preflight(request, METHODS)))
-        if request.method != "POST":
+        download = self.downloads.get(request.target.partition("?")[0]) if request.method == "GET" else None
+        if request.method != "POST" and download is None:
             return Response(405, (("Allow", METHODS),))
         if origins.refused(request):
             log.warning("origin_refused", door=request.door.name, origin=(request.headers.get("origin") or "")[:80])
@@ -72,6 +75,8 @@ class XenApiHandler:
         if not _welcome(request.door, request.peer):
             log.warning("peer_refused", door=request.door.name, uid=request.peer.uid)
             return Response(403)
+        if download is not None:
+            return await download(request)
         if len(request.body) > self._limits.body_size:
             return Response(413)
         return await (self._answer_json(request) if _is_json(request.target) else self._answer_xml(request))
