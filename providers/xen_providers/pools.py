@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xen_providers import pool_management
 from xen_providers.conversions import xen_id
 from xen_providers.declaration import MappedClass, association, boolean, key, string
 from xen_providers.expressions import POOL, constant
@@ -20,6 +21,7 @@ HOST_POOL = MappedClass(
         "DefaultStoragePoolID": string("default_SR.uuid"),
         "Master": string("master.uuid"),
     },
+    methods=pool_management.METHODS,
 )
 
 MEMBER_OF_HOST_POOL = association(
