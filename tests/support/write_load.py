@@ -163,7 +163,7 @@ class Ledger:
             if record is None:
                 del self.objects[ref]
                 if not known.may_be_gone:
-                    yield f"{known.cls} {ref} is gone"
+                    yield f"{known.cls} {ref} is gone; it was {known.may_be}"
                 continue
             known.may_be_gone = False
             for name, values in known.may_be.items():
@@ -310,7 +310,8 @@ class Client:
         vm, text = self._snapshots.get(snapshot or "", ("", ""))
         if vm not in self.ledger.objects:
             return
-        lost = [*self.devices(vm), *(self.ledger.objects[each]["VDI"] for each in self.ledger.of("VBD", VM=vm))]
+        disks = {self.call("VBD.get_VDI", each) for each in self.call("VM.get_VBDs", vm)}
+        lost = [*self.devices(vm), *(disks & self.ledger.objects.keys())]
         state = self.ledger.objects[snapshot]["power_state"]
         with self.ledger.ending(*lost), self.ledger.changing(vm, power_state=state, name_description=text):
             self.call("VM.revert", snapshot)
