@@ -29,21 +29,24 @@ REGISTERED = {  # what clients look for: organization and name, version
     "DSP1103": ("Job Control", "1.0.0", "Xen:JobControlProfile"),
 }
 CENTRAL = {  # the classes of the instances that conform, by document
-    "DSP1041": {"Xen_ProcessorPool", "Xen_MemoryPool", "Xen_StoragePool"},
+    "DSP1041": {"Xen_ProcessorPool", "Xen_MemoryPool", "Xen_StoragePool", "Xen_NetworkConnectionPool"},
     "DSP1042": {"Xen_HostComputerSystem"},
     "DSP1043": {
         "Xen_ProcessorAllocationCapabilities",
         "Xen_MemoryAllocationCapabilities",
         "Xen_StorageAllocationCapabilities",
+        "Xen_NetworkConnectionAllocationCapabilities",
     },
     "DSP1044": {"Xen_ProcessorPool"},
     "DSP1045": {"Xen_MemoryPool"},
     "DSP1047": {"Xen_HostComputerSystem", "Xen_StoragePool"},
+    "DSP1050": {"Xen_VirtualSwitch", "Xen_NetworkConnectionPool"},
     "DSP1053": {"Xen_MetricService"},
     "DSP1054": {"CIM_IndicationService"},
     "DSP1057": {"Xen_ComputerSystem"},
     "DSP1059": {"Xen_StoragePool"},
     "DSP1081": {"Xen_VirtualSystemMigrationService"},
+    "DSP1097": {"Xen_VirtualSwitch"},
     "DSP1103": {"Xen_VirtualSystemManagementService"},
 }
 NAMESPACES = ["root/interop", "root/cimv2"]
