@@ -28,13 +28,14 @@ def rasd(**properties: Any) -> Any:
 
 @pytest.mark.parametrize("method", ["DeleteResourcePool", "DetachStoragePool"])
 @pytest.mark.parametrize(("type_", "content"), [(15, "iso"), (19, "user")])
-def test_a_storage_pool_comes_and_goes(call, xenapi, everything, method, type_, content):
+def test_a_storage_pool_comes_and_goes(call, xenapi, wbem, everything, method, type_, content):
     before = everything()
     value, outputs = call("CreateStoragePool", ElementName="new", Settings=rasd(**NFS), ResourceType=Uint32(type_))
     assert (value, outputs["Pool"].classname) == (OK, "Xen_StoragePool")
     place, uuid = outputs["Pool"]["InstanceID"].removeprefix("Xen:").split("/")
     record = xenapi.SR.get_record(xenapi.SR.get_by_uuid(uuid))
     assert place == "Shared"
+    assert wbem.GetInstance(outputs["Pool"])["ResourceSubType"] == "nfs"
     assert (record["name_label"], record["name_description"], record["type"]) == ("new", "shared", "nfs")
     assert (record["content_type"], record["shared"]) == (content, True)
     assert not [key for key in record["other_config"] if key.startswith("xen-cim:")]
@@ -81,13 +82,14 @@ def test_a_target_is_asked_what_it_has(call):
     assert call("DiscoveriSCSITargetInfo", TargetHost="nowhere.invalid", TargetIQN="x") == (FAILED, {})
 
 
-def test_a_disk_image_comes_and_goes(call, xenapi, storage):
+def test_a_disk_image_comes_and_goes(call, xenapi, wbem, storage):
     given = resource(
         19, PoolID=storage[1], VirtualQuantity=Uint64(8), AllocationUnits="byte*2^20", ElementName="an image"
     )
     value, outputs = call("CreateDiskImage", ResourceSetting=given)
     image = outputs["ResultingDiskImage"]
     assert (value, image.classname, image["SystemName"]) == (OK, "Xen_DiskImage", storage[1])
+    assert wbem.GetInstance(image)["ElementName"] == "an image"
     record = xenapi.VDI.get_record(xenapi.VDI.get_by_uuid(image["DeviceID"].rpartition("/")[2]))
     assert (record["name_label"], record["virtual_size"], record["SR"]) == ("an image", str(8 << 20), storage[0])
     assert call("DeleteDiskImage", DiskImage=image) == (OK, {})

@@ -62,10 +62,12 @@ def of_settings(path: Any) -> Any:
     return named("Xen_VirtualSwitchSettingData", InstanceID=f"Xen:{path['Name']}")
 
 
-def test_an_internal_switch_comes_and_goes(call, xenapi, switch, everything):
+def test_an_internal_switch_comes_and_goes(call, xenapi, switch, wbem, everything):
     before = everything()
     path = switch()
     record = record_of(xenapi, path)
+    assert wbem.GetInstance(path)["ElementName"] == "a switch"
+    assert wbem.GetInstance(of_settings(path))["Description"] == "for a test"
     assert (record["name_label"], record["name_description"], record["PIFs"]) == ("a switch", "for a test", [])
     assert call("DestroySystem", AffectedSystem=path) == (OK, {})
     assert everything() == before
@@ -90,7 +92,7 @@ def test_a_vlan_on_one_host(call, xenapi, switch, device):
     assert xenapi.host.get_uuid(pif["host"]) == host["uuid"]
 
 
-def test_a_bond_is_removed_and_added(call, xenapi, everything):
+def test_a_bond_is_removed_and_added(call, xenapi, wbem, everything):
     record = next(each for each in xenapi.PIF.get_all_records().values() if each["bond_master_of"])
     slaves = {xenapi.PIF.get_device(each) for each in xenapi.Bond.get_slaves(record["bond_master_of"][0])}
     host, network = xenapi.host.get_uuid(record["host"]), record["network"]
@@ -105,6 +107,7 @@ def test_a_bond_is_removed_and_added(call, xenapi, everything):
     value, outputs = call("AddResourceSettings", AffectedConfiguration=of_switch, ResourceSettings=[given])
     assert value == OK
     (added,) = outputs["ResultingResourceSettings"]
+    assert wbem.GetInstance(added)["InstanceID"] == added["InstanceID"]
     new = xenapi.PIF.get_record(xenapi.PIF.get_by_uuid(added["InstanceID"].rpartition("/")[2]))
     assert (xenapi.host.get_uuid(new["host"]), new["network"]) == (host, network)
     (bond,) = new["bond_master_of"]

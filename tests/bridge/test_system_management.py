@@ -306,7 +306,7 @@ class TestResources:
         return vm
 
     @pytest.fixture
-    def add(self, call, xenapi, vm) -> Callable[[pywbem.CIMInstance], str]:
+    def add(self, call, xenapi, vm, wbem) -> Callable[[pywbem.CIMInstance], str]:
         """Give the machine a resource; return its InstanceID."""
 
         def add(settings: pywbem.CIMInstance) -> str:
@@ -314,7 +314,9 @@ class TestResources:
                 "AddResourceSetting", AffectedSystem=system(xenapi.VM.get_uuid(vm)), ResourceSetting=settings
             )
             assert value == OK
-            return outputs["ResultingResourceSetting"]["InstanceID"]
+            made = wbem.GetInstance(outputs["ResultingResourceSetting"])
+            assert made["ResourceType"] in (settings["ResourceType"], 19, 16, 33)
+            return made["InstanceID"]
 
         return add
 
