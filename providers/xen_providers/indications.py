@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -15,7 +15,6 @@ from cim_provider import ClassDeclaration, Indication, Instance, InstanceName, P
 from xen_providers.conversions import NAMESPACE
 from xen_providers.declaration import MappedClass
 from xen_providers.table import Step
-from xen_providers.virtual_systems import COMPUTER_SYSTEM
 
 log = structlog.get_logger(__name__)
 
@@ -30,12 +29,70 @@ class Lifecycle(Enum):
     MODIFICATION = "CIM_InstModification"
 
 
+SUBJECTS: Mapping[str, tuple[str, frozenset[str]]] = {
+    "Xen_ComputerSystem": ("CIM_ComputerSystem", frozenset({"Xen_ComputerSystem"})),
+    "Xen_HostComputerSystem": ("CIM_ComputerSystem", frozenset({"Xen_HostComputerSystem"})),
+    "Xen_VirtualSwitch": ("CIM_ComputerSystem", frozenset({"Xen_VirtualSwitch"})),
+    "Xen_ComputerSystemSnapshot": ("CIM_VirtualSystemSettingData", frozenset({"Xen_ComputerSystemSnapshot"})),
+    "Xen_VirtualSystemSettingData": (
+        "CIM_VirtualSystemSettingData",
+        frozenset({"Xen_ComputerSystemSettingData", "Xen_ComputerSystemTemplate", "Xen_VirtualSwitchSettingData"}),
+    ),
+    "Xen_ResourceAllocationSettingData": (
+        "CIM_ResourceAllocationSettingData",
+        frozenset(
+            {
+                "CIM_EthernetPortAllocationSettingData",
+                "CIM_ResourceAllocationSettingData",
+                "CIM_StorageAllocationSettingData",
+            }
+        ),
+    ),
+    "Xen_LogicalDevice": (
+        "CIM_LogicalDevice",
+        frozenset(
+            {
+                "CIM_DiskDrive",
+                "CIM_LogicalDisk",
+                "CIM_Memory",
+                "CIM_NetworkPort",
+                "CIM_Processor",
+                "CIM_StorageExtent",
+                "Xen_Console",
+            }
+        ),
+    ),
+    "Xen_ResourcePool": ("CIM_ResourcePool", frozenset({"CIM_ResourcePool"})),
+    "Xen_Job": ("CIM_ConcreteJob", frozenset({"Xen_Job", "Xen_VirtualSystemManagementServiceJob"})),
+    "Xen_ComputerSystemMigrationJob": ("CIM_ConcreteJob", frozenset({"Xen_VirtualSystemMigrationServiceJob"})),
+}
+"""What the names of indications begin with: the class that their instances have in common, and which classes these are,
+by their own name or that of their superclass."""
+
+STYLES: Sequence[Mapping[Lifecycle, str]] = (
+    {
+        Lifecycle.CREATION: "Creation",
+        Lifecycle.DELETION: "Deletion",
+        Lifecycle.MODIFICATION: "Modification",
+    },
+    {
+        Lifecycle.CREATION: "CreatedIndication",
+        Lifecycle.DELETION: "DeletedIndication",
+        Lifecycle.MODIFICATION: "ModifiedIndication",
+    },
+)
+"""What the names of indications end with: as in xs-cim, and as in libvirt-cim."""
+
+
 @dataclass(frozen=True)
 class LifecycleIndication:
-    """An indication class: what happens to the instances of which class."""
+    """An indication class: what happens to the instances of which classes."""
 
     name: str
-    subject: MappedClass
+    common: str
+    """The class that the instances have in common."""
+    subjects: frozenset[str]
+    """Their classes, by name or by superclass."""
     lifecycle: Lifecycle
 
     @property
@@ -44,65 +101,82 @@ class LifecycleIndication:
         properties = {
             "IndicationIdentifier": Property("string"),
             "IndicationTime": Property("datetime"),
-            "SourceInstance": Property("string", embedded=self.subject.name),
+            "SourceInstance": Property("string", embedded=self.common),
             "SourceInstanceModelPath": Property("string"),
         }
         if self.lifecycle is Lifecycle.MODIFICATION:
-            properties["PreviousInstance"] = Property("string", embedded=self.subject.name)
+            properties["PreviousInstance"] = Property("string", embedded=self.common)
+            properties["ChangedPropertyNames"] = Property("string", array=True)
         return ClassDeclaration(self.name, self.lifecycle.value, properties, is_indication=True)
 
+    def is_about(self, mapped: MappedClass) -> bool:
+        """Whether it tells of the instances of a class."""
+        return not self.subjects.isdisjoint((mapped.name, mapped.superclass))
 
-INDICATIONS = (
-    LifecycleIndication("Xen_ComputerSystemCreation", COMPUTER_SYSTEM, Lifecycle.CREATION),
-    LifecycleIndication("Xen_ComputerSystemDeletion", COMPUTER_SYSTEM, Lifecycle.DELETION),
-    LifecycleIndication("Xen_ComputerSystemModification", COMPUTER_SYSTEM, Lifecycle.MODIFICATION),
+
+INDICATIONS = tuple(
+    LifecycleIndication(stem + end, common, subjects, lifecycle)
+    for style in STYLES
+    for stem, (common, subjects) in SUBJECTS.items()
+    for lifecycle, end in style.items()
 )
+"""In this order one who would be told of a change under several names is told under the first."""
 
 
 class Watchers:
     """Those who watch, and how they are told."""
 
-    def __init__(self, indications: Sequence[LifecycleIndication]) -> None:
-        self._indications = {each.name.lower(): each for each in indications}
-        self._sinks: dict[LifecycleIndication, list[Sink]] = defaultdict(list)
+    def __init__(self, indications: Sequence[LifecycleIndication], classes: Iterable[MappedClass]) -> None:
+        mapped = list(classes)
+        self._subjects = {each: [one.name.lower() for one in mapped if each.is_about(one)] for each in indications}
+        self._sinks: dict[str, dict[LifecycleIndication, list[Sink]]] = {}
+        """By class, in lower case; only of what somebody watches."""
 
     def watch(self, classes: Collection[str], sink: Sink) -> Callable[[], None]:
-        """Tell ``sink`` of the indications of these classes until the result is called."""
-        watched = [each for name in classes if (each := self._indications.get(name.lower())) is not None]
-        for each in watched:
-            self._sinks[each].append(sink)
+        """Tell ``sink`` of the indications of these classes until the result is called: once of each change."""
+        wanted = {each.lower() for each in classes}
+        watched: dict[tuple[str, Lifecycle], LifecycleIndication] = {}
+        for kind, subjects in self._subjects.items():
+            if kind.name.lower() in wanted:
+                for subject in subjects:
+                    watched.setdefault((subject, kind.lifecycle), kind)
+        for (subject, _), kind in watched.items():
+            self._sinks.setdefault(subject, {}).setdefault(kind, []).append(sink)
 
         def end() -> None:
-            for each in watched:
-                if sink in self._sinks[each]:
-                    self._sinks[each].remove(sink)
+            for (subject, _), kind in watched.items():
+                kinds = self._sinks[subject]
+                kinds[kind].remove(sink)
+                if not kinds[kind]:
+                    del kinds[kind]
+                if not kinds:
+                    del self._sinks[subject]
             watched.clear()
 
         return end
 
     @property
-    def subjects(self) -> set[str]:
+    def subjects(self) -> Collection[str]:
         """The classes, in lower case, whose instances somebody watches."""
-        return {each.subject.name.lower() for each, sinks in self._sinks.items() if sinks}
+        return self._sinks.keys()
 
     def tell(self, steps: Mapping[str, Sequence[Step]], moment: datetime) -> None:
         """Raise what a change between two views means; classes that nobody watches cost nothing."""
-        watched: dict[str, list[LifecycleIndication]] = defaultdict(list)
-        for each, sinks in self._sinks.items():
-            if sinks:
-                watched[each.subject.name.lower()].append(each)
-        for name, kinds in watched.items():
-            for lifecycle, before, after in _differences(steps.get(name, ())):
-                for kind in kinds:
-                    if kind.lifecycle is lifecycle:
-                        self._raise(kind, _indication(kind, before, after, moment))
+        for subject, kinds in list(self._sinks.items()):
+            by_lifecycle: dict[Lifecycle, list[tuple[LifecycleIndication, list[Sink]]]] = defaultdict(list)
+            for kind, sinks in kinds.items():
+                by_lifecycle[kind.lifecycle].append((kind, list(sinks)))
+            for lifecycle, before, after in _differences(steps.get(subject, ())):
+                for kind, sinks in by_lifecycle[lifecycle]:
+                    _raise(kind, _indication(kind, before, after, moment), sinks)
 
-    def _raise(self, kind: LifecycleIndication, indication: Indication) -> None:
-        for sink in list(self._sinks[kind]):
-            try:
-                sink(indication)
-            except Exception:
-                log.exception("sink_failed", indication=kind.name)
+
+def _raise(kind: LifecycleIndication, indication: Indication, sinks: Iterable[Sink]) -> None:
+    for sink in sinks:
+        try:
+            sink(indication)
+        except Exception:
+            log.exception("sink_failed", indication=kind.name)
 
 
 def _differences(steps: Sequence[Step]) -> Iterator[tuple[Lifecycle, Instance | None, Instance]]:
@@ -125,7 +199,12 @@ def _indication(kind: LifecycleIndication, before: Instance | None, after: Insta
     }
     if before is not None:
         properties["PreviousInstance"] = before
+        properties["ChangedPropertyNames"] = _changed(before.properties, after.properties)
     return Indication(Instance(kind.name, properties))
+
+
+def _changed(before: Mapping[str, Value], after: Mapping[str, Value]) -> list[str]:
+    return [name for name in {**before, **after} if before.get(name) != after.get(name)]
 
 
 def _model_path(name: InstanceName | None) -> str | None:

@@ -91,7 +91,7 @@ class XenProvider(Provider):
         self._connection = Connection(endpoint, user, password, ca_file=ca_file)
         self._classes = {each.name.lower(): each for each in classes}
         self._indications = indications
-        self._watchers = Watchers(indications)
+        self._watchers = Watchers(indications, classes)
         self._model = Model(classes)
         self._inventory = Inventory(self._connection, self._model.sources | {"pool", "task", "PIF", *REMOVAL})
         self._inventory.listen(self._follow)

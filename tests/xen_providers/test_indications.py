@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cim_provider import Indication
+from xen_providers.indications import INDICATIONS, STYLES, SUBJECTS
+from xen_providers.provider import CLASSES
+from xen_providers.work import JOB
 
 KINDS = ["Xen_ComputerSystemCreation", "Xen_ComputerSystemDeletion", "Xen_ComputerSystemModification"]
 
@@ -157,3 +160,100 @@ async def test_what_happened_while_the_server_was_away_is_told_once(
     assert [change(each, "ElementName") for each in told] == [("first", "second")]
     assert provider.view().instances("Xen_HostComputerSystem") is hosts
     await asyncio.sleep(0)
+
+
+ALL = [each.name for each in INDICATIONS]
+OLDER = [each.name for each in INDICATIONS if not each.name.endswith("Indication")]
+"""The names as in xs-cim, under which one is told who watches both."""
+WATCHED = [each for each in CLASSES if any(kind.is_about(each) for kind in INDICATIONS)]
+
+
+@pytest.mark.parametrize("kind", INDICATIONS, ids=lambda each: each.name)
+def test_every_indication_is_about_something(kind):
+    assert any(kind.is_about(each) for each in CLASSES)
+
+
+async def change_everything(xen, vm):
+    """Yield after each of many changes of all that is watched."""
+    (pool,) = await xen.call("pool.get_all")
+    yield await xen.call("VM.start", vm, False, False)
+    snapshot = await xen.call("VM.snapshot", vm, "before")
+    yield
+    yield await xen.call("VM.set_name_label", snapshot, "before all that")
+    yield await xen.call("VM.hard_shutdown", vm)
+    sr = await xen.call("pool.get_default_SR", pool)
+    disk = {"name_label": "d", "SR": sr, "virtual_size": "1048576", "type": "user", "sharable": False}
+    vdi = await xen.call("VDI.create", {**disk, "read_only": False, "other_config": {}})
+    yield
+    (place, *_) = await xen.call("VM.get_allowed_VBD_devices", vm)
+    drive = {"VM": vm, "VDI": vdi, "userdevice": place, "bootable": False, "mode": "RW", "type": "Disk"}
+    parameters = {"empty": False, "other_config": {}, "qos_algorithm_type": "", "qos_algorithm_params": {}}
+    vbd = await xen.call("VBD.create", {**drive, **parameters})
+    yield
+    yield await xen.call("SR.set_name_label", sr, "another name")
+    yield await xen.call("VM.set_VCPUs_params", vm, {"weight": "512"})
+    network = await xen.call("network.create", {"name_label": "n", "name_description": "", "other_config": {}})
+    yield
+    yield await xen.call("network.set_name_label", network, "m")
+    yield await xen.call("network.destroy", network)
+    host = await xen.call("pool.get_master", pool)
+    yield await xen.call("host.set_name_label", host, "host of another name")
+    yield await xen.call("VBD.destroy", vbd)
+    yield await xen.call("VM.revert", snapshot)
+    yield await xen.call("VM.destroy", snapshot)
+    yield await xen.call("VDI.destroy", vdi)
+    yield await xen.call("VM.set_is_a_template", vm, True)
+    yield await xen.call("VM.set_name_label", vm, "template")
+    yield await xen.call("VM.set_is_a_template", vm, False)
+    yield await xen.call("VM.destroy", vm)
+    task = await xen.call("task.create", "work", "")
+    yield await xen.call("task.add_to_other_config", task, JOB, "Xen_VirtualSystemMigrationServiceJob")
+    yield await xen.call("task.set_progress", task, 0.5)
+    yield await xen.call("task.destroy", task)
+
+
+def seen(view):
+    """What is served of all that is watched: properties by name."""
+    return {one.name.identity: dict(one.properties) for each in WATCHED for one in view.instances(each.name)}
+
+
+async def test_indications_explain_every_difference(provider, xen, halted, all_seen):
+    """Applied to what was there they give what is there, at each step, and each of them made a difference."""
+    told: list[Indication] = []
+    other: list[Indication] = []
+    provider.watch(ALL, told.append)
+    provider.watch([name for name in ALL if name not in OLDER], other.append)
+    known = seen(provider.view())
+    kinds = set()
+    async for _ in change_everything(xen, halted):
+        await all_seen()
+        touched = []
+        for each in told:
+            instance = each.instance.get("SourceInstance")
+            identity, before = instance.name.identity, each.instance.get("PreviousInstance")
+            touched.append(identity)
+            kinds.add(each.class_name)
+            if each.class_name.endswith("Deletion"):
+                assert known.pop(identity) == instance.properties
+            elif each.class_name.endswith("Creation"):
+                assert identity not in known
+                known[identity] = dict(instance.properties)
+            else:
+                assert known[identity] == before.properties != instance.properties
+                changed = {
+                    name
+                    for name in {*before.properties, *instance.properties}
+                    if before.get(name) != instance.get(name)
+                }
+                assert set(each.instance.get("ChangedPropertyNames")) == changed
+                known[identity] = dict(instance.properties)
+        assert known == seen(provider.view())
+        assert told
+        assert [each.instance.get("SourceInstance") for each in other] == [
+            each.instance.get("SourceInstance") for each in told
+        ]
+        told.clear()
+        other.clear()
+    stems = [name for name in SUBJECTS if name != "Xen_ComputerSystemMigrationJob"]  # which is told of as a job
+    coming_and_going = {"Xen_HostComputerSystemCreation", "Xen_HostComputerSystemDeletion"}
+    assert kinds == {stem + end for stem in stems for end in STYLES[0].values()} - coming_and_going
