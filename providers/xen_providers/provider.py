@@ -27,6 +27,7 @@ from xen_providers import (
     hosts,
     jobs,
     memory,
+    metrics,
     networking,
     pools,
     processors,
@@ -61,6 +62,7 @@ CLASSES: tuple[MappedClass, ...] = (
     *pools.CLASSES,
     *services.CLASSES,
     *capabilities.CLASSES,
+    *metrics.CLASSES,
     *jobs.CLASSES,
     *profiles.CLASSES,
 )

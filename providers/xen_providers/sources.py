@@ -60,11 +60,11 @@ TIMED: Mapping[str, Mapping[str, Expression]] = {
 """By class: the states whose changes are timed, each with the time that is taken when an object is first seen."""
 
 SAMPLED: Mapping[str, frozenset[str]] = {
-    "VM_metrics": frozenset({"VCPUs_utilisation", "memory_actual"}),
-    "VBD_metrics": frozenset({"io_read_kbs", "io_write_kbs"}),
-    "VIF_metrics": frozenset({"io_read_kbs", "io_write_kbs"}),
-    "PIF_metrics": frozenset({"io_read_kbs", "io_write_kbs"}),
+    "VM_metrics": frozenset({"VCPUs_utilisation", "last_updated", "memory_actual"}),
+    "VBD_metrics": frozenset({"io_read_kbs", "io_write_kbs", "last_updated"}),
+    "VIF_metrics": frozenset({"io_read_kbs", "io_write_kbs", "last_updated"}),
+    "PIF_metrics": frozenset({"io_read_kbs", "io_write_kbs", "last_updated"}),
     "host_cpu": frozenset({"utilisation"}),
-    "host_metrics": frozenset({"memory_free"}),
+    "host_metrics": frozenset({"last_updated", "memory_free"}),
 }
 """By class: the fields whose changes raise no event, but are read in bulk while somebody asks."""
