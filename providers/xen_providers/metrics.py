@@ -26,6 +26,7 @@ from xen_providers.declaration import (
 )
 from xen_providers.expressions import PART, POOL, Expression, computed, constant, joined, value
 from xen_providers.memory import HOST_MEMORY, MEMORY
+from xen_providers.networking import HOST_NETWORK_PORT, NETWORK_PORT
 from xen_providers.processors import HOST_PROCESSOR, PROCESSOR
 from xen_providers.services import MANAGES, METRIC_SERVICE
 from xen_providers.storage import DISK
@@ -120,8 +121,8 @@ def _is_online(power_state: str | None, count: Any, number: int) -> bool:
     return _has_domain(power_state) and number < int(count or 0)
 
 
-def _is_plugged(power_state: str | None, attached: bool | None) -> bool:
-    return _has_domain(power_state) and bool(attached)
+def _is_plugged(power_state: str | None, attached: bool | None, meter: str | None) -> bool:
+    return _has_domain(power_state) and bool(attached) and meter is not None
 
 
 def _percent(share: Any) -> str:
@@ -141,7 +142,7 @@ def _used(total: Any, free: Any) -> str | None:
     return None if total is None or free is None else str(int(total) - int(free))
 
 
-PLUGGED = computed(_is_plugged, "VM.power_state", "currently_attached")
+PLUGGED = computed(_is_plugged, "VM.power_state", "currently_attached", "metrics.uuid")
 READ, WRITTEN = value("metrics.io_read_kbs", _from_kib), value("metrics.io_write_kbs", _from_kib)
 
 PROCESSORS = Measured(
@@ -171,6 +172,18 @@ HOST_MEMORIES = Measured(
     HOST_MEMORY, "HostMemory", "Xen_HostMemory", system="name_label", moment="metrics.last_updated"
 )
 DISKS = Measured(DISK, "Disk", "Xen_Disk", system="VM.name_label", moment="metrics.last_updated", now=PLUGGED)
+NETWORK_PORTS = Measured(
+    NETWORK_PORT, "NetworkPort", "Xen_NetworkPort", system="VM.name_label", moment="metrics.last_updated", now=PLUGGED
+)
+HOST_NETWORK_PORTS = Measured(
+    HOST_NETWORK_PORT,
+    "HostNetworkPort",
+    "Xen_NetworkPort",
+    system="host.name_label",
+    moment="metrics.last_updated",
+    now=value("metrics.uuid", bool),
+)
+
 METRICS: Sequence[tuple[Measured, Sequence[Metric]]] = (
     (
         PROCESSORS,
@@ -221,6 +234,28 @@ METRICS: Sequence[tuple[Measured, Sequence[Metric]]] = (
         [
             DISKS.metric("Xen_DiskReadThroughput", "DMTF:DSP1047:ReadThroughput", BYTES_PER_SECOND, READ),
             DISKS.metric("Xen_DiskWriteThroughput", "DMTF:DSP1047:WriteThroughput", BYTES_PER_SECOND, WRITTEN),
+        ],
+    ),
+    (
+        NETWORK_PORTS,
+        [
+            NETWORK_PORTS.metric(
+                "Xen_NetworkPortReceiveThroughput", "DMTF:DSP1050:ReceiveThroughput", BYTES_PER_SECOND, READ
+            ),
+            NETWORK_PORTS.metric(
+                "Xen_NetworkPortTransmitThroughput", "DMTF:DSP1050:TransmitThroughput", BYTES_PER_SECOND, WRITTEN
+            ),
+        ],
+    ),
+    (
+        HOST_NETWORK_PORTS,
+        [
+            HOST_NETWORK_PORTS.metric(
+                "Xen_HostNetworkPortReceiveThroughput", "DMTF:DSP1050:ReceiveThroughput", BYTES_PER_SECOND, READ
+            ),
+            HOST_NETWORK_PORTS.metric(
+                "Xen_HostNetworkPortTransmitThroughput", "DMTF:DSP1050:TransmitThroughput", BYTES_PER_SECOND, WRITTEN
+            ),
         ],
     ),
 )

@@ -21,10 +21,18 @@ UNITS = {
     "Xen_HostMemoryUsage": BYTES,
     "Xen_DiskReadThroughput": RATE,
     "Xen_DiskWriteThroughput": RATE,
+    "Xen_NetworkPortReceiveThroughput": RATE,
+    "Xen_NetworkPortTransmitThroughput": RATE,
+    "Xen_HostNetworkPortReceiveThroughput": RATE,
+    "Xen_HostNetworkPortTransmitThroughput": RATE,
 }
 RATES = {
     "Xen_DiskReadThroughput": ("VBD", "io_read_kbs"),
     "Xen_DiskWriteThroughput": ("VBD", "io_write_kbs"),
+    "Xen_NetworkPortReceiveThroughput": ("VIF", "io_read_kbs"),
+    "Xen_NetworkPortTransmitThroughput": ("VIF", "io_write_kbs"),
+    "Xen_HostNetworkPortReceiveThroughput": ("PIF", "io_read_kbs"),
+    "Xen_HostNetworkPortTransmitThroughput": ("PIF", "io_write_kbs"),
 }
 ELEMENTS = {  # what associations call it: its class, its metrics, the association of definitions and values
     "VirtualProcessor": ("Xen_Processor", ["Xen_ProcessorUtilization"], "Xen_MetricInstanceVirtualProcessor"),
@@ -32,6 +40,16 @@ ELEMENTS = {  # what associations call it: its class, its metrics, the associati
     "Memory": ("Xen_Memory", ["Xen_ComputerSystemMemoryUsage"], "Xen_MetricInstanceForMemory"),
     "HostMemory": ("Xen_HostMemory", ["Xen_HostMemoryUsage"], "Xen_MetricInstanceForHostMemory"),
     "Disk": ("Xen_Disk", ["Xen_DiskReadThroughput", "Xen_DiskWriteThroughput"], "Xen_MetricInstanceForDisk"),
+    "NetworkPort": (
+        "Xen_NetworkPort",
+        ["Xen_NetworkPortReceiveThroughput", "Xen_NetworkPortTransmitThroughput"],
+        "Xen_MetricInstanceForNetworkPort",
+    ),
+    "HostNetworkPort": (
+        "Xen_HostNetworkPort",
+        ["Xen_HostNetworkPortReceiveThroughput", "Xen_HostNetworkPortTransmitThroughput"],
+        "Xen_MetricInstanceForHostNetworkPort",
+    ),
 }
 
 
@@ -168,7 +186,7 @@ async def test_who_reads_no_values_waits_for_no_samples(provider):
 
 
 async def test_a_virtual_machine_that_stops_has_no_values_left(provider, xen, view, until):
-    (first, *_) = view.instances("Xen_DiskReadThroughput")
+    (first, *_) = view.instances("Xen_NetworkPortReceiveThroughput")
     uuid = first.get("InstanceID")[4:40]
     await xen.call("VM.hard_shutdown", await xen.call("VM.get_by_uuid", uuid))
 

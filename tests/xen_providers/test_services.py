@@ -19,6 +19,8 @@ AFFECTED = {
     "Xen_VirtualSystemManagementServiceAffectsHostComputerSystem": "Xen_HostComputerSystem",
     "Xen_VirtualSystemMigrationServiceAffectsComputerSystem": "Xen_ComputerSystem",
     "Xen_VirtualSystemSnapshotServiceAffectsComputerSystem": "Xen_ComputerSystem",
+    "Xen_VirtualSwitchManagementServiceAffectsVirtualSwitch": "Xen_VirtualSwitch",
+    "Xen_StoragePoolManagementServiceAffectsStoragePool": "Xen_StoragePool",
 }
 
 
