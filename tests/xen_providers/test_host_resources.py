@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from model_pairs import pairs, short
+
 WORDS = ("Processor", "Memory")
 OF_HOSTS = {  # association: first role, class there, second role, class there
     "Xen_HostComputerSystem{}": ("GroupComponent", "Xen_HostComputerSystem", "PartComponent", "Xen_Host{}"),
@@ -33,21 +35,14 @@ def uuid_of(name) -> str:
 def joined(view, association, roles, classes, owner=uuid_of):
     """Check that an association joins the instances of two classes that have the same owner, and no others.
 
-    From each instance, at its role and at none, exactly its pairs are found. Returns how many pairs there are.
+    Returns how many pairs there are.
     """
     ends = [[each.name for each in view.instances(name)] for name in classes]
-    owners = [{name: owner(name) for name in names} for names in ends]
-    expected = {(one, other) for one in ends[0] for other in ends[1] if owners[0][one] == owners[1][other] is not None}
-    assert {tuple(each.get(role) for role in roles) for each in view.instances(association)} == expected
-    for names, role, other, position in ((ends[0], *roles, 0), (ends[1], *reversed(roles), 1)):
-        for name in names:
-            found = view.references(association, name, role)
-            assert {each.get(other) for each in found} == {
-                pair[1 - position] for pair in expected if pair[position] == name
-            }
-            assert view.references(association, name, other) == []
-            assert {each.name for each in view.references(association, name)} == {each.name for each in found}
-            assert all(view.instance(each.name) is not None for each in found)
+    owners = {name: owner(name) for names in ends for name in names}
+    expected = [(one, other) for one in ends[0] for other in ends[1] if owners[one] == owners[other] is not None]
+    assert pairs(view, association, *roles) == {(short(one), short(other)) for one, other in expected}
+    for name in owners.keys() - {end for pair in expected for end in pair}:
+        assert view.references(association, name) == []
     return len(expected)
 
 
@@ -73,15 +68,15 @@ async def test_each_machine_has_its_own_devices_and_settings(provider, word):
 @pytest.mark.parametrize("word", WORDS)
 async def test_settings_are_part_of_those_of_their_machine_template_or_snapshot(provider, word):
     view = provider.view()
-    association, pairs = f"Xen_{word}SettingDataComponent", 0
+    association, count = f"Xen_{word}SettingDataComponent", 0
     for kind in ("SettingData", "Template", "Snapshot"):
         for whole in view.instances(f"Xen_ComputerSystem{kind}"):
             (pair,) = view.references(association, whole.name, "GroupComponent")
             assert uuid_of(pair.get("PartComponent")) == uuid_of(whole.name)
             (back,) = view.references(association, pair.get("PartComponent"), "PartComponent")
             assert back.get("GroupComponent") == whole.name
-            pairs += 1
-    assert pairs == len(view.instances(f"Xen_{word}SettingData")) == len(view.instances(association))
+            count += 1
+    assert count == len(view.instances(f"Xen_{word}SettingData")) == len(view.instances(association))
 
 
 @pytest.mark.parametrize("word", WORDS)
@@ -100,8 +95,8 @@ async def test_what_is_on_a_host_is_allocated_from_its_pool(xen, provider, assoc
         return uuid if name.class_name.endswith("Pool") else machines[uuid]
 
     classes = (f"Xen_{word}Pool", f"Xen_{word}{end}")
-    pairs = joined(provider.view(), f"Xen_{word}{association}", ("Antecedent", "Dependent"), classes, host_of)
-    assert 2 <= pairs < len(provider.view().instances(classes[1]))
+    count = joined(provider.view(), f"Xen_{word}{association}", ("Antecedent", "Dependent"), classes, host_of)
+    assert 2 <= count < len(provider.view().instances(classes[1]))
 
 
 async def test_memory_is_hosted_by_that_of_the_host(xen, provider):

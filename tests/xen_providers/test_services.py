@@ -18,9 +18,11 @@ AFFECTED = {
     "Xen_VirtualSystemManagementServiceAffectsComputerSystem": "Xen_ComputerSystem",
     "Xen_VirtualSystemManagementServiceAffectsHostComputerSystem": "Xen_HostComputerSystem",
     "Xen_VirtualSystemMigrationServiceAffectsComputerSystem": "Xen_ComputerSystem",
+    "Xen_VirtualSystemManagementServiceAffectsComputerSystemTemplate": "Xen_ComputerSystemTemplate",
     "Xen_VirtualSystemSnapshotServiceAffectsComputerSystem": "Xen_ComputerSystem",
     "Xen_VirtualSwitchManagementServiceAffectsVirtualSwitch": "Xen_VirtualSwitch",
     "Xen_StoragePoolManagementServiceAffectsStoragePool": "Xen_StoragePool",
+    "Xen_VirtualSystemSnapshotServiceAffectsComputerSystemSnapshot": "Xen_ComputerSystemSnapshot",
 }
 
 
