@@ -17,6 +17,8 @@ from xen_providers.declaration import (
 )
 from xen_providers.expressions import PART, POOL, Expression, constant, value
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
+from xen_providers.indications import INDICATIONS
+from xen_providers.jobs import STATE_CHANGE_JOB
 from xen_providers.services import (
     METRIC_SERVICE,
     STORAGE_POOL_MANAGEMENT_SERVICE,
@@ -25,10 +27,10 @@ from xen_providers.services import (
     VIRTUAL_SYSTEM_MIGRATION_SERVICE,
     VIRTUAL_SYSTEM_SNAPSHOT_SERVICE,
 )
+from xen_providers.storage import DISK
 from xen_providers.virtual_systems import COMPUTER_SYSTEM
 
 DEFAULT, ENABLED = 2, 2
-VIRTUAL_SYSTEM_STATE_CHANGES = 4
 DOMAIN_NAME, IPV4_DOTTED_DECIMAL = 2, 3
 SNAPSHOT_TYPES = sorted(snapshot_management.MESSAGES)
 LONGEST_NAME = 256
@@ -68,6 +70,10 @@ def _offered(service: MappedClass, *methods: str) -> Expression:
     return constant(sorted(METHODS[method] for method in methods if method in service.methods))
 
 
+INDICATED = {2: DISK, 3: STATE_CHANGE_JOB, 4: COMPUTER_SYSTEM}
+"""The numbers by which capabilities name indications, each with a class that these tell of: resources, jobs, systems."""
+
+
 def _capabilities(name: str, superclass: str, caption: str, **properties: Mapped) -> MappedClass:
     """Declare capabilities that a pool has once; like its services they go by the master."""
     return MappedClass(
@@ -100,7 +106,9 @@ VIRTUAL_SYSTEM_MANAGEMENT_CAPABILITIES = _capabilities(
     AsynchronousMethodsSupported=uint16s(
         _offered(VIRTUAL_SYSTEM_MANAGEMENT_SERVICE, "DefineSystem", "AddResourceSettings")
     ),
-    IndicationsSupported=uint16s(constant([VIRTUAL_SYSTEM_STATE_CHANGES])),
+    IndicationsSupported=uint16s(
+        constant([number for number, told in INDICATED.items() if any(each.is_about(told) for each in INDICATIONS)])
+    ),
     RequestedStatesSupported=uint16s(constant([ENABLED])),
     ElementNameEditSupported=boolean(constant(True)),
     MaxElementNameLen=uint16(constant(LONGEST_NAME)),

@@ -48,7 +48,7 @@ VALUES = {
         "VirtualSystemTypesSupported": ["DMTF:Xen:PV", "DMTF:Xen:HVM"],
         "SynchronousMethodsSupported": [3, 5, 6, 7],
         "AsynchronousMethodsSupported": [2, 10],
-        "IndicationsSupported": [4],
+        "IndicationsSupported": [2, 3, 4],
         "RequestedStatesSupported": [2],
         "ElementNameEditSupported": True,
         "MaxElementNameLen": 256,
