@@ -71,7 +71,7 @@ def _offered(service: MappedClass, *methods: str) -> Expression:
 
 
 INDICATED = {2: DISK, 3: STATE_CHANGE_JOB, 4: COMPUTER_SYSTEM}
-"""The numbers by which capabilities name indications, each with a class that these tell of: resources, jobs, systems."""
+"""The numbers by which capabilities name indications, each with a class that these tell of: resource, job, system."""
 
 
 def _capabilities(name: str, superclass: str, caption: str, **properties: Mapped) -> MappedClass:
