@@ -40,6 +40,7 @@ from xen_providers import (
     virtual_switches,
     virtual_systems,
 )
+from xen_providers.alerts import ALERT, MESSAGE, Alerts
 from xen_providers.declaration import MappedClass
 from xen_providers.indications import INDICATIONS, LifecycleIndication, Watchers
 from xen_providers.inputs import Inputs
@@ -100,8 +101,9 @@ class XenProvider(Provider):
         self._classes = {each.name.lower(): each for each in classes}
         self._indications = indications
         self._watchers = Watchers(indications, classes)
+        self._alerts = Alerts()
         self._model = Model(classes)
-        self._inventory = Inventory(self._connection, self._model.sources | {"pool", "task", "PIF", *REMOVAL})
+        self._inventory = Inventory(self._connection, self._model.sources | {"pool", "task", "PIF", MESSAGE, *REMOVAL})
         self._inventory.listen(self._follow)
         self._replica = Replica(self._connection, self._inventory)
         self._workshop = Workshop(self._replica, worker or socket.gethostname())
@@ -114,7 +116,7 @@ class XenProvider(Provider):
         """What is served, by class name."""
         declared = [each.declaration for each in self._classes.values()]
         declared += [each.declaration for each in self._indications]
-        return {each.name: each for each in declared}
+        return {each.name: each for each in (*declared, ALERT)}
 
     async def start(self) -> None:
         """Begin to follow the pool; wait a while for the first read."""
@@ -161,6 +163,7 @@ class XenProvider(Provider):
         moment = datetime.now(UTC)
         self._view, steps = self._view.following(after, changes, moment, self._watchers.subjects)
         self._watchers.tell(steps, moment)
+        self._alerts.tell(changes, self._view, moment)
 
     async def invoke_method(
         self, context: Context, target: InstanceName, method: str, inputs: Mapping[str, Value]
@@ -206,4 +209,10 @@ class XenProvider(Provider):
 
     def watch(self, classes: Collection[str], sink: Callable[[Indication], None]) -> Callable[[], None]:
         """Call ``sink`` for each indication of exactly these classes, in order; the result ends that."""
-        return self._watchers.watch(classes, sink)
+        ends = [each.watch(classes, sink) for each in (self._watchers, self._alerts)]
+
+        def end() -> None:
+            for each in ends:
+                each()
+
+        return end

@@ -191,6 +191,10 @@ class XenView:
         """Say whether a class has an instance of an object."""
         return bool(self._slots(mapped.name.lower(), ref))
 
+    def name_of(self, mapped: MappedClass, ref: str) -> InstanceName | None:
+        """Return the name of the (first) instance that a class has of an object; None if it has none."""
+        return next((slot.instance.name for slot in self._slots(mapped.name.lower(), ref)), None)
+
     def references(self, association: str, name: InstanceName, role: str | None = None) -> Sequence[Instance]:
         """Return the instances of an association class with ``name`` at an end; see cim_provider.View."""
         compiled = self._model.classes.get(association.lower())

@@ -13,6 +13,7 @@ from pywbem import CIMClass
 from pywbem_mock import FakedWBEMConnection
 
 from cim_provider import ClassDeclaration
+from xen_providers.alerts import ALERT
 from xen_providers.capabilities import METHODS
 from xen_providers.indications import INDICATIONS
 from xen_providers.provider import CLASSES
@@ -22,6 +23,7 @@ ARCHIVE = "cim_schema_2.49.0Final-MOFs.zip"
 DECLARATIONS: list[ClassDeclaration] = [
     *(each.declaration for each in CLASSES),
     *(each.declaration for each in INDICATIONS),
+    ALERT,
 ]
 
 
