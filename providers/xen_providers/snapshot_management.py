@@ -30,17 +30,17 @@ async def _create_snapshot(call: Call, inputs: Inputs) -> MethodResult:
     if message is None:
         raise invalid("SnapshotType", f"{number} is none of {sorted(MESSAGES)}.")
 
-    async def snapshot(work: Work) -> str:
+    async def snapshot(work: Work) -> tuple[str, str]:
         ref = await work.make_slowly(message, machine.ref, name)
         description = settings and settings.text("Description")
         if description is not None:
             await work.xen("VM.set_name_description", ref, description)
-        return ref
+        return ref, await work.xen("VM.get_uuid", ref)
 
-    ref = await call.do(snapshot)
+    ref, uuid = await call.do(snapshot)
     await call.replica.settle("VM", ref)
-    name_of = (("InstanceID", xen_id(await call.xen("VM.get_uuid", ref))),)
-    return MethodResult(COMPLETED, {"ResultingSnapshot": InstanceName("Xen_ComputerSystemSnapshot", name_of)})
+    made = InstanceName("Xen_ComputerSystemSnapshot", (("InstanceID", xen_id(uuid)),))
+    return MethodResult(COMPLETED, {"ResultingSnapshot": made})
 
 
 def _snapshot(call: Call, inputs: Inputs, name: str) -> Machine:

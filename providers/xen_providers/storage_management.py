@@ -34,19 +34,19 @@ def find(call: Call, cls: str, parameter: str, value: Any) -> str:
     return found[0]
 
 
-async def pool_name(call: Call, sr: str) -> InstanceName:
+async def pool_name(work: Work, sr: str) -> InstanceName:
     """Return the name of a storage pool."""
-    record = await call.xen("SR.get_record", sr)
+    record = await work.xen("SR.get_record", sr)
     place = "Shared"
     if not record["shared"] and record["PBDs"]:
-        place = await call.xen("host.get_uuid", await call.xen("PBD.get_host", record["PBDs"][0]))
+        place = await work.xen("host.get_uuid", await work.xen("PBD.get_host", record["PBDs"][0]))
     return InstanceName("Xen_StoragePool", (("InstanceID", f"Xen:{place}/{record['uuid']}"),))
 
 
-async def image_name(call: Call, vdi: str) -> InstanceName:
+async def image_name(work: Work, vdi: str) -> InstanceName:
     """Return the name of a disk image."""
-    record = await call.xen("VDI.get_record", vdi)
-    sr = await call.xen("SR.get_uuid", record["SR"])
+    record = await work.xen("VDI.get_record", vdi)
+    sr = await work.xen("SR.get_uuid", record["SR"])
     keys = {
         "SystemCreationClassName": "Xen_StoragePool",
         "SystemName": sr,
@@ -69,14 +69,15 @@ async def _create_pool(call: Call, inputs: Inputs) -> MethodResult:
     size = str(settings.number("VirtualQuantity") or 0)
     description = settings.text("Description") or ""
 
-    async def create(work: Work) -> str:
+    async def create(work: Work) -> tuple[str, InstanceName]:
         host = call.record["master"]
         shared = kind not in LOCAL
-        return await work.make("SR.create", host, place, size, name, description, kind, content, shared, {})
+        sr = await work.make("SR.create", host, place, size, name, description, kind, content, shared, {})
+        return sr, await pool_name(work, sr)
 
-    sr = await call.do(create)
+    sr, pool = await call.do(create)
     await call.replica.settle("SR", sr)
-    return MethodResult(COMPLETED, {"Pool": await pool_name(call, sr)})
+    return MethodResult(COMPLETED, {"Pool": pool})
 
 
 async def _detach(work: Work, sr: str) -> None:
@@ -138,9 +139,14 @@ async def _create_image(call: Call, inputs: Inputs) -> MethodResult:
     plan = Disk.read(needed("ResourceSetting", inputs.settings("ResourceSetting")))
     if plan.is_cd or plan.image:
         raise invalid("ResourceSetting", "it does not describe a new disk image.")
-    vdi = await call.do(plan.find_image)
+
+    async def create(work: Work) -> tuple[str, InstanceName]:
+        vdi = await plan.find_image(work)
+        return vdi, await image_name(work, vdi)
+
+    vdi, image = await call.do(create)
     await call.replica.settle("VDI", vdi)
-    return MethodResult(COMPLETED, {"ResultingDiskImage": await image_name(call, vdi)})
+    return MethodResult(COMPLETED, {"ResultingDiskImage": image})
 
 
 async def _delete_image(call: Call, inputs: Inputs) -> MethodResult:

@@ -99,8 +99,10 @@ def _switch_name(uuid: str) -> InstanceName:
     return InstanceName("Xen_VirtualSwitch", (("CreationClassName", "Xen_VirtualSwitch"), ("Name", uuid)))
 
 
-def _port_name(host: str, pif: str) -> InstanceName:
-    return InstanceName("Xen_HostNetworkPortSettingData", (("InstanceID", f"Xen:{host}/{pif}"),))
+async def _port_name(work: Work, pif: str) -> InstanceName:
+    record = await work.xen("PIF.get_record", pif)
+    host = await work.xen("host.get_uuid", record["host"])
+    return InstanceName("Xen_HostNetworkPortSettingData", (("InstanceID", f"Xen:{host}/{record['uuid']}"),))
 
 
 async def _define_system(call: Call, inputs: Inputs) -> MethodResult:
@@ -118,15 +120,15 @@ async def _define_system(call: Call, inputs: Inputs) -> MethodResult:
         "tags": [],
     }
 
-    async def define(work: Work) -> str:
+    async def define(work: Work) -> tuple[str, str]:
         network = await work.make("network.create", record)
         for uplink in uplinks:
             await uplink.join(call, work, network)
-        return network
+        return network, await work.xen("network.get_uuid", network)
 
-    network = await call.do(define)
+    network, uuid = await call.do(define)
     await call.replica.settle("network", network)
-    return MethodResult(COMPLETED, {"ResultingSystem": _switch_name(await call.xen("network.get_uuid", network))})
+    return MethodResult(COMPLETED, {"ResultingSystem": _switch_name(uuid)})
 
 
 async def _destroy_system(call: Call, inputs: Inputs) -> MethodResult:
@@ -152,16 +154,13 @@ async def _add_resource_settings(call: Call, inputs: Inputs) -> MethodResult:
     if not uplinks:
         raise invalid("ResourceSettings", "it is missing.")
 
-    async def add(work: Work) -> None:
+    async def add(work: Work) -> list[InstanceName]:
         for uplink in uplinks:
             await uplink.join(call, work, network)
+        pifs = await work.xen("network.get_PIFs", network)
+        return [await _port_name(work, pif) for pif in pifs if pif not in record["PIFs"]]
 
-    await call.do(add)
-    names = []
-    for pif in await call.xen("network.get_PIFs", network):
-        if pif not in record["PIFs"]:
-            uplink_record = await call.xen("PIF.get_record", pif)
-            names.append(_port_name(await call.xen("host.get_uuid", uplink_record["host"]), uplink_record["uuid"]))
+    names = await call.do(add)
     await call.replica.settle("network", network)
     return MethodResult(COMPLETED, {"ResultingResourceSettings": names})
 
@@ -209,7 +208,7 @@ async def _modify_resource_settings(call: Call, inputs: Inputs) -> MethodResult:
     if not changes:
         raise invalid("ResourceSettings", "it is missing.")
 
-    async def modify(work: Work) -> None:
+    async def modify(work: Work) -> list[InstanceName]:
         for pif, mode, address, purpose in changes:
             record = await work.xen("PIF.get_record", pif)
             if mode is not None:
@@ -220,11 +219,11 @@ async def _modify_resource_settings(call: Call, inputs: Inputs) -> MethodResult:
                 new = {**config, PURPOSE: purpose} if purpose else config
                 await work.change("PIF.set_other_config", pif, new, back=[record["other_config"]])
 
-    await call.do(modify)
-    names = []
+        return [await _port_name(work, pif) for pif, *_ in changes]
+
+    names = await call.do(modify)
     for pif, *_ in changes:
-        record = await call.replica.settle("PIF", pif) or {}
-        names.append(_port_name(await call.xen("host.get_uuid", record.get("host")), str(record.get("uuid"))))
+        await call.replica.settle("PIF", pif)
     return MethodResult(COMPLETED, {"ResultingResourceSettings": names})
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -34,6 +35,8 @@ RESULT = f"{OWN}result:"
 """Before the names of keys under which a job's task keeps properties of its class."""
 UNFINISHED = f"{OWN}unfinished"
 """The key of other_config that marks what unfinished work has made; see _mark."""
+
+UNFINISHED_TASK = ("pending", "cancelling")
 
 _REFERENCE = re.compile(r"OpaqueRef:[^<>\s]+")
 PROGRESS_STEP = 0.01
@@ -61,11 +64,10 @@ class Work:
 
     async def make_slowly(self, message: str, *parameters: object, until: float = 1.0) -> str:
         """Do the same for a message that takes its time; ``until`` is the progress of the whole work at its end."""
-        result = await self.slowly(message, *parameters, until=until)
-        found = _REFERENCE.search(result)
-        if found is None:
+        made = _reference(await self.slowly(message, *parameters, until=until))
+        if made is None:
             raise MethodError(Failure.FAILED, f"{message} ended without a result.")
-        return await self._keep(message.partition(".")[0], found[0])
+        return await self._keep(message.partition(".")[0], made)
 
     async def change(self, message: str, ref: str, *values: object, back: Sequence[object]) -> None:
         """Call a message that changes an object; if the work fails, it is called again with the values ``back``."""
@@ -83,14 +85,24 @@ class Work:
         try:
             async for record in self._replica.follow("task", task):
                 await self.progress(begun + (until - begun) * float(record["progress"]))
-                if record["status"] not in ("pending", "cancelling"):
+                if record["status"] not in UNFINISHED_TASK:
                     return _outcome(record)
             raise MethodError(Failure.FAILED, f"The task of {message} is gone.")
-        except asyncio.CancelledError:
-            await self.quietly("task.cancel", task)
+        except BaseException:
+            await asyncio.shield(self._stop(task, message.partition(".")[0]))
             raise
         finally:
             await self.quietly("task.destroy", task)
+
+    async def _stop(self, task: str, cls: str) -> None:
+        """Stop a task and wait for its end; if it was faster, what it made goes with the rest."""
+        await self.quietly("task.cancel", task)
+        async for record in self._replica.follow("task", task):
+            if record["status"] not in UNFINISHED_TASK:
+                made = _reference(record["result"])
+                if made is not None and record["type"].lower() == cls.lower():
+                    self._undo.append(partial(remove, self.xen, cls, made))
+                break
 
     @property
     def done(self) -> float:
@@ -101,7 +113,7 @@ class Work:
         """Tell how much is done, from 0 to 1."""
         if self.task is not None and fraction >= self._told + PROGRESS_STEP:
             self._told = min(fraction, 1.0)
-            await self.xen("task.set_progress", self.task, self._told)
+            await self.quietly("task.set_progress", self.task, self._told)
 
     async def tell(self, key: str, value: str) -> None:
         """Put something into the other_config of the job's task, if there is one, such as ``RESULT`` and a property."""
@@ -130,12 +142,18 @@ class Work:
         await self._replica.xen(f"{cls}.add_to_other_config", ref, UNFINISHED, _mark(self._worker, ref))
         return ref
 
-    async def quietly(self, message: str, ref: str) -> None:
-        """Call a message about an object that may be gone by now."""
+    async def quietly(self, message: str, ref: str, *values: object) -> None:
+        """Call a message on which nothing depends."""
         try:
-            await self.xen(message, ref)
+            await self.xen(message, ref, *values)
         except CimError as error:
             log.debug("call_failed", message=message, ref=ref, reason=error.description)
+
+
+def _reference(result: str) -> str | None:
+    """Return the reference that the result of a task is, if it is one."""
+    found = _REFERENCE.search(result)
+    return None if found is None else found[0]
 
 
 def _mark(worker: str, ref: str) -> str:
@@ -233,7 +251,7 @@ class Workshop:
                     await self._recover(cls, ref)
         for ref, record in version.records("task").items():
             mine = record["other_config"].get(WORKER) == self._worker
-            if mine and record["status"] in ("pending", "cancelling"):
+            if mine and record["status"] in UNFINISHED_TASK:
                 await self._end(
                     ref, "failure", ["INTERNAL_ERROR", "The CIM server was stopped before the job had ended."]
                 )
