@@ -20,7 +20,7 @@ from netserve.throttle import Throttle, TooManyAttemptsError
 from pycimom.cimobject import decode, names_object
 from pycimom.cimom import Cimom
 from pycimom.cimxml import responses
-from pycimom.cimxml.requests import DEPTH, BadMessageError, Call, parse_call
+from pycimom.cimxml.requests import DEPTH, ELEMENTS, BadMessageError, Call, parse_call
 from pycimom.intrinsic import INTRINSIC
 from pycimom.query import LANGUAGES
 from pycimom.statistics import Statistics
@@ -70,10 +70,14 @@ class CimXmlHandler:
         *,
         gzip: bool = False,
         nesting: int = DEPTH,
+        elements: int = ELEMENTS,
         throttle: Throttle | None = None,
     ) -> None:
-        """``gzip``: whether answers are compressed for clients that accept it; ``nesting``: the deepest of messages."""
-        self._nesting = nesting
+        """``gzip``: whether answers are compressed for clients that accept it.
+
+        ``nesting`` and ``elements`` are the most that a message may have.
+        """
+        self._limits = nesting, elements
         self._cimom = cimom
         self._statistics = statistics
         self._gzip = gzip
@@ -94,9 +98,9 @@ class CimXmlHandler:
             if principal is None:
                 return self._unauthorized
             if len(request.body) <= PARSED_AT_ONCE:
-                call = _call(request, prefix, self._nesting)
+                call = _call(request, prefix, *self._limits)
             else:
-                call = await asyncio.to_thread(_call, request, prefix, self._nesting)
+                call = await asyncio.to_thread(_call, request, prefix, *self._limits)
             with self._statistics.watch() as provider_time:
                 content = await self._cimom.answer(call, principal, request.peer.address)
         except _RefusedError as refused:
@@ -161,7 +165,7 @@ def _prefix(request: Request) -> str:
     raise _RefusedError(501, "The HTTP method is not known.", headers=[("Allow", METHODS)])
 
 
-def _call(request: Request, prefix: str, nesting: int) -> Call:
+def _call(request: Request, prefix: str, nesting: int, elements: int) -> Call:
     """Check the headers, read the message, and check that both say the same (DSP0200 6.3)."""
 
     def header(name: str) -> str | None:
@@ -181,7 +185,7 @@ def _call(request: Request, prefix: str, nesting: int) -> Call:
         raise _RefusedError(501, "Several requests in one message are not supported.", "multiple-requests-unsupported")
     method, object_ = header("CIMMethod"), header("CIMObject")
     version = header("CIMProtocolVersion")
-    call = parse_call(request.body, nesting)
+    call = parse_call(request.body, nesting, elements)
     if version is not None and version != call.protocol_version:
         raise _mismatch("CIMProtocolVersion", version, call.protocol_version)
     if not method or decode(method) != call.name:

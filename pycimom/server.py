@@ -16,7 +16,7 @@ from netserve.doors import Door
 from netserve.server import HttpServer
 from pycimom.broker import Broker, Registration
 from pycimom.cimom import Cimom
-from pycimom.cimxml.requests import DEPTH
+from pycimom.cimxml.requests import DEPTH, ELEMENTS
 from pycimom.cimxml.writing import Writer
 from pycimom.enumerations import EnumerationLimits, Enumerations
 from pycimom.fragments import Fragments
@@ -77,6 +77,8 @@ class Settings:
     """How many there may be; half of them may be one user's, unless that is an administrator."""
     nesting: int = DEPTH
     """How deeply the elements of a message may be nested."""
+    elements: int = ELEMENTS
+    """How many elements a message may have, about."""
     gzip: bool = False
     """Whether answers are compressed for clients that accept it."""
 
@@ -111,6 +113,7 @@ class CimServer:
             self._statistics,
             gzip=settings.gzip,
             nesting=settings.nesting,
+            elements=settings.elements,
         )
         self._http = HttpServer(handler, settings.doors)
 

@@ -13,6 +13,8 @@ class Limits:
     """Bytes of a call; longer requests are refused, so that reading one never takes long."""
     nesting: int = 32
     """How deep values of a request may be nested."""
+    values: int = 10_000
+    """Values of a request, at any depth, about; more are refused before they are read, since reading blocks others."""
     batch: int = 100
     """Calls in one JSON-RPC request."""
     sessions: int = 10_000

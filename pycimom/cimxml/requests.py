@@ -30,6 +30,10 @@ DEPTH = 64
 """How deeply elements may be nested. DSP0203 needs about 15, references in references some more."""
 
 
+ELEMENTS = 200_000
+"""How many elements a message may have, about; an element costs more memory than its bytes."""
+
+
 class BadMessageError(Exception):
     """A message that is no CIM-XML request: answered in HTTP, with the word for the CIMError header (DSP0200 7.3.3)."""
 
@@ -60,8 +64,10 @@ class Call:
     """Only for extrinsic methods."""
 
 
-def parse_call(body: bytes, depth: int = DEPTH) -> Call:
-    """Read a request message; BadMessageError if it is none, or its elements are nested more than ``depth`` deep."""
+def parse_call(body: bytes, depth: int = DEPTH, elements: int = ELEMENTS) -> Call:
+    """Read a request message; BadMessageError if it is none, has too many elements, or nests them too deeply."""
+    if body.count(b"<") > 2 * elements:
+        raise BadMessageError("request-not-valid", f"The message has more than {elements} elements.", 413)
     root = parse_document(body, depth)
     message = _envelope(root)
     request = _only_child(message)

@@ -18,7 +18,7 @@ from xenapi_core.wire.http import XenApiHandler
 @pytest.fixture
 async def limited(api):
     """The API with narrow limits, and a session."""
-    limits = Limits(body_size=2000, nesting=3, batch=2, waiting_readers=2, pending_tasks=3, finished_tasks=1)
+    limits = Limits(body_size=8000, values=20, nesting=3, batch=2, waiting_readers=2, pending_tasks=3, finished_tasks=1)
     api.tasks = api.services[Tasks] = Tasks(api.store, api.encoder.text, limits)
     api.services[Registrations] = Registrations(limits)
     api.dispatcher = Dispatcher(api.store.model, api.store, api.services)
@@ -28,8 +28,8 @@ async def limited(api):
 
 
 async def test_the_size_of_a_call(limited):
-    assert (await limited.post(b" " * 2001)).status == 413
-    assert (await limited.post(b" " * 2000)).status == 200
+    assert (await limited.post(b" " * 8001)).status == 413
+    assert (await limited.post(b" " * 8000)).status == 200
 
 
 async def test_the_nesting_of_values(limited):
@@ -39,6 +39,33 @@ async def test_the_nesting_of_values(limited):
     assert b"nested too deeply" in b"".join((await limited.post(call.encode())).body)
     as_json = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "VM.set_tags", "params": [[[[]]]]}).encode()
     assert b"nested too deeply" in b"".join((await limited.post(as_json, path="/jsonrpc")).body)
+
+
+async def test_the_number_of_values(limited):
+    """Texts may hold whatever looks like values."""
+    for path, text, fits in [
+        ("/", "<value><string>a,b</string></value>", True),
+        ("/", "<value><struct>" + "<member><name>a</name><value/></member>" * 40 + "</struct></value>", False),
+        ("/", "<value/>" * 161, False),
+        ("/", "<value " + " ".join(f"a{number}=''" for number in range(600)) + "/>", False),
+        ("/jsonrpc", json.dumps([",[{" * 50 + '"' * 30 + "\\" * 3]), True),
+        ("/jsonrpc", json.dumps([dict.fromkeys(map(str, range(12)), "a")]), True),
+        ("/jsonrpc", json.dumps([[]] * 21), False),
+        ("/jsonrpc", json.dumps([["", ""]] * 41), False),
+    ]:
+        call = f"<methodCall><methodName>x</methodName><params><param>{text}</param></params></methodCall>"
+        if path != "/":
+            call = f'{{"jsonrpc": "2.0", "id": 1, "method": "x", "params": {text}}}'
+        answer = b"".join((await limited.post(call.encode(), path=path)).body)
+        assert (b"MESSAGE_METHOD_UNKNOWN" in answer) is fits, (text, answer)
+
+
+async def test_an_encoding_in_which_nothing_can_be_counted(limited):
+    prolog = '<?xml version="1.0" encoding="{}"?><methodCall><methodName>x</methodName></methodCall>'
+    for encoding, fits in {"utf-8": True, "ISO-8859-1": True, "UTF-16": True, "utf-7": False, "cp037": False}.items():
+        body = prolog.format(encoding).encode("utf-16" if encoding == "UTF-16" else "ascii")
+        assert (b"MESSAGE_METHOD_UNKNOWN" in b"".join((await limited.post(body)).body)) is fits, encoding
+    assert b"not well-formed" in b"".join((await limited.post(prolog.format("cp037").encode("cp037"))).body)
 
 
 async def test_the_calls_of_a_batch(limited):

@@ -82,6 +82,7 @@ def test_the_wire_is_read_leniently(annotation, given, expected):
         (datetime, "20241302T03:04:05"),
         (Colour, "Blue"),
         (Colour, "2"),
+        (Colour, "9" * 5000),
         (str, ["x"]),
         (list[str], "x"),
         (list[int], ["x"]),

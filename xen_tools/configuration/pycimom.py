@@ -31,6 +31,7 @@ class CimLimits(DoorLimits):
     nesting: int = setting(
         number(16, 200), "how deep the elements of a message may be nested", _default(Settings, "nesting")
     )
+    elements: int = setting(number(1000, 10_000_000), "elements in one message, about", _default(Settings, "elements"))
     enumerations: int = setting(
         number(1, 100_000), "pulled enumerations that are open at a time", _default(Settings, "enumerations")
     )

@@ -64,6 +64,9 @@ class XenApiLimits(DoorLimits):
     body_size: int = setting(number(4096, 1 << 26, "bytes"), "longest call; more gets 413", of_calls.DEFAULT.body_size)
     received_size: int = received_size(64 << 20)
     nesting: int = setting(number(4, 64), "how deep the values of a call may be nested", of_calls.DEFAULT.nesting)
+    values: int = setting(
+        number(100, 10_000_000), "values in one request, at any depth, about", of_calls.DEFAULT.values
+    )
     batch: int = setting(number(1, 10_000), "calls in one JSON-RPC request", of_calls.DEFAULT.batch)
     sessions: int = setting(
         number(1, 1_000_000),

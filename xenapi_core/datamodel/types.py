@@ -229,9 +229,9 @@ class Enum(Type):
         for member in self.python:
             if member.value.lower() == word.lower():
                 return member
-        members = list(self.python)
-        if word.isdecimal() and int(word) < len(members):  # 2007's test suite sends the number of the word
-            return members[int(word)]
+        for number, member in enumerate(self.python):
+            if word == str(number):  # 2007's test suite sends the number of the word
+                return member
         raise MismatchError(value)
 
     def admit(self, value: Any) -> Any:

@@ -47,6 +47,8 @@ Request = tuple[Envelope, Incoming | MalformedError]
 
 def decode(body: bytes, limits: Limits = DEFAULT) -> Request | list[Request]:
     """Return the request of a body, or those of a batch; MalformedError if it is neither."""
+    if _is_crowded(body, limits.values):
+        raise MalformedError(f"The request holds more than {limits.values} values.")
     try:
         value = json.loads(body.decode(), parse_constant=_refused, parse_float=_finite)
     except (ValueError, RecursionError) as error:
@@ -57,6 +59,17 @@ def decode(body: bytes, limits: Limits = DEFAULT) -> Request | list[Request]:
     if not 0 < len(value) <= limits.batch:
         raise MalformedError(f"A batch holds 1 to {limits.batch} calls.", INVALID_REQUEST)
     return [_request(item) for item in value]
+
+
+def _is_crowded(body: bytes, values: int) -> bool:
+    """Return whether a request would take long to read, at the price of a few searches.
+
+    A member is a key and a value, so two texts at most, a colon and a comma; what texts hold does not count.
+    """
+    plain = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    if plain.count(b'"') > 4 * values:
+        return True
+    return sum(part.count(sign) for part in plain.split(b'"')[::2] for sign in (b",", b"[", b"{")) > 2 * values
 
 
 def _refused(text: str) -> None:
