@@ -33,7 +33,7 @@ WRITE_SIZE = 256 * 1024
 PIPELINED_SIZE = 64 * 1024
 """How much a client may send ahead while its request is being answered, before it is no longer read."""
 SMALL_CHUNK = 32
-FREE_CHUNKS = 2000
+FREE_CHUNKS = 250
 """A body may come in chunks of SMALL_CHUNK bytes on average, its first FREE_CHUNKS not counted: each costs as much time
 as kilobytes do."""
 LINGER = 2.0

@@ -15,6 +15,7 @@ Stored values never change: sets are tuples, maps are dicts that nobody writes t
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -127,6 +128,13 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(value)
+    return number
+
+
 def _integer(value: Any) -> int:
     if isinstance(value, float) and not value.is_integer():
         raise ValueError(value)
@@ -187,7 +195,7 @@ class DateTime(Scalar):
 STRING = Scalar("string", (str,), "", _text)
 INT = Scalar("int", (int,), 0, _integer)
 INT32 = Scalar("int", (int,), 0, _integer)
-FLOAT = Scalar("float", (float, int), 0.0, float)
+FLOAT = Scalar("float", (float, int), 0.0, _finite)
 BOOL = Scalar("bool", (bool,), False, _boolean)
 DATETIME = DateTime()
 

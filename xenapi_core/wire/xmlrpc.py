@@ -17,7 +17,7 @@ from lxml import etree
 
 from xenapi_core.datamodel.types import BOOL, DATETIME, FLOAT, INT32, VOID, Type, Void
 from xenapi_core.limits import DEFAULT, Limits
-from xenapi_core.wire.codec import Incoming, MalformedError
+from xenapi_core.wire.codec import Incoming, MalformedError, holds_more
 from xenapi_core.wire.encoder import RecordEncoder, Syntax
 
 CONTENT_TYPE = "text/xml"
@@ -67,7 +67,7 @@ def _check_size(body: bytes, limits: Limits) -> None:
         raise MalformedError("The encoding of the request is not known; UTF-8 is.")
     if b"<" not in body.lstrip()[:8]:
         raise MalformedError("The request is not well-formed XML.")
-    if max(body.count(b"<"), body.count(b">")) > _TAGS * limits.values:
+    if any(holds_more(body, [sign], _TAGS * limits.values) for sign in (b"<", b">")):
         raise MalformedError(f"The request holds more than {limits.values} values.")
     if _LONG_TAG.search(body):
         raise MalformedError("A tag of the request is too long.")
