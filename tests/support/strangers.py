@@ -13,7 +13,7 @@ import threading
 import time
 import xmlrpc.client
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -37,8 +37,6 @@ class Server:
     """What an ordinary client asks."""
     right: bytes = b""
     """What is in every answer to it."""
-    only: dict[str, Callable[[Server], Iterable[bytes]]] = field(default_factory=dict)
-    """Hostile inputs for this server alone."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -92,7 +90,7 @@ def xenapid(daemon: Daemon, door: str) -> Server:
     answer = exchange(server.address, server.post(login))
     (told,), _ = xmlrpc.client.loads(answer.partition(b"\r\n\r\n")[2])
     ordinary = xmlrpc.client.dumps((told["Value"],), "VM.get_all_records").encode()
-    return Server(daemon, door, around, server.fields, ordinary, b"<name>Status</name><value>Success", JSON)
+    return Server(daemon, door, around, server.fields, ordinary, b"<name>Status</name><value>Success")
 
 
 def pycimom(daemon: Daemon, door: str) -> Server:
