@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cim_provider import CimError, InstanceName, Status
+from cim_provider import CimError, InstanceName, MethodResult, Status
 from xen_providers.embedded import parse_name
-from xen_providers.inputs import Settings
-from xen_providers.outcomes import Failure, MethodError, invalid
+from xen_providers.inputs import Inputs, Settings
+from xen_providers.methods import Call
+from xen_providers.outcomes import COMPLETED, Failure, MethodError, invalid
 from xen_providers.resource_settings import Plan, Resource, amount, count, settings_name
 from xen_providers.work import Work
 from xenapi_client import Record
@@ -306,6 +307,20 @@ KVP_PREFIX = "vm-data/"
 KVP_ENABLED = "kvp_enabled"
 
 
+async def _show_pairs(work: Work, vm: str) -> None:
+    """Let the pairs of a machine be seen."""
+    config = await work.xen("VM.get_other_config", vm)
+    if config.get(KVP_ENABLED) != "true":
+        await work.change("VM.set_other_config", vm, {**config, KVP_ENABLED: "true"}, back=[config])
+
+
+async def set_up_pairs(call: Call, inputs: Inputs) -> MethodResult:
+    """SetupKVPCommunication: let the pairs of a machine be seen, those it has and those to come."""
+    await call.do(lambda work: _show_pairs(work, call.ref))
+    await call.replica.settle("VM", call.ref)
+    return MethodResult(COMPLETED)
+
+
 @dataclass(frozen=True)
 class KeyValuePair(Plan):
     """A value that the guest finds under a key in its part of xenstore."""
@@ -328,9 +343,7 @@ class KeyValuePair(Plan):
     async def add(self, work: Work, vm: str, *, to_new: bool) -> InstanceName:
         """Set the value, and let the machine's pairs be seen."""
         await self.put(work, vm)
-        record = await work.xen("VM.get_other_config", vm)
-        if record.get(KVP_ENABLED) != "true":
-            await work.change("VM.set_other_config", vm, {**record, KVP_ENABLED: "true"}, back=[record])
+        await _show_pairs(work, vm)
         return await settings_name(work, self.class_name, vm, self.key)
 
     async def change(self, work: Work, resource: Resource) -> None:

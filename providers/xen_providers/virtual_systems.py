@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from cim_provider import InstanceName
+from cim_provider import InstanceName, Method
 from xen_providers.conversions import in_table, moment, name_uri, pairs, uri, words, xen_id
 from xen_providers.declaration import (
     AnyOf,
@@ -22,9 +22,11 @@ from xen_providers.declaration import (
     uint16,
     uint16s,
 )
+from xen_providers.device_settings import set_up_pairs
 from xen_providers.enabled_elements import enabled_element_capabilities, has_capabilities
 from xen_providers.expressions import Expression, computed, constant, joined, value
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
+from xen_providers.outcomes import STATE_CHANGE
 from xen_providers.reading import last_change
 from xen_providers.state_changes import (
     REQUEST_STATE_CHANGE,
@@ -121,7 +123,10 @@ COMPUTER_SYSTEM = MappedClass(
         "PrimaryOwnerContact": string("other_config/owner_contact"),
         "Roles": strings("other_config/roles", words),
     },
-    methods={"RequestStateChange": MappedMethod(REQUEST_STATE_CHANGE, request_vm_state)},
+    methods={
+        "RequestStateChange": MappedMethod(REQUEST_STATE_CHANGE, request_vm_state),
+        "SetupKVPCommunication": MappedMethod(Method("uint32"), set_up_pairs, STATE_CHANGE),
+    },
 )
 
 

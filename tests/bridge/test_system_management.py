@@ -444,6 +444,14 @@ class TestResources:
         assert call("RemoveResourceSettings", ResourceSettings=again)[0] == OK
         assert "vm-data/greeting" not in xenapi.VM.get_xenstore_data(vm)
 
+    def test_key_value_pairs_are_seen_once_set_up(self, xenapi, vm, wbem):
+        xenapi.VM.set_xenstore_data(vm, {"vm-data/colour": "red"})
+        uuid = xenapi.VM.get_uuid(vm)
+        assert wbem.AssociatorNames(system(uuid), ResultClass="Xen_KVP") == []
+        assert wbem.InvokeMethod("SetupKVPCommunication", system(uuid)) == (OK, {})
+        (pair,) = wbem.Associators(system(uuid), ResultClass="Xen_KVP")
+        assert (pair["Key"], pair["Value"]) == ("colour", "red")
+
     @pytest.mark.parametrize("method", ["ModifyResourceSettings", "RemoveResourceSettings"])
     def test_what_is_no_resource(self, call, xenapi, vm, method):
         uuid = xenapi.VM.get_uuid(vm)
