@@ -1,4 +1,4 @@
-"""What outlives a start: instances that clients created, and what they changed in classes and namespaces, in SQLite."""
+"""What outlives a start: what clients created and changed, and the indications that wait for a listener, in SQLite."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeAlias
 
 import structlog
 
@@ -52,6 +52,20 @@ _MIGRATIONS = (
         primary key (namespace, key)
     ) without rowid
     """,
+    """
+    create table waiting_indication (
+        number integer primary key,
+        namespace text not null,
+        identity text not null,
+        destination text not null,
+        body text not null,
+        filter text not null,
+        context text not null,
+        sequence_number integer not null,
+        has_sequence integer not null
+    );
+    create index waiting_at on waiting_indication (namespace, identity)
+    """,
 )
 """What makes of each format of the file the next one; the number of steps taken is its format."""
 _log = structlog.get_logger(__name__)
@@ -63,6 +77,10 @@ class Origin:
 
     owner: str
     peer: str | None = None
+
+
+WaitingRow: TypeAlias = tuple[int, InstanceName, str, str, str, int, bool]
+"""A number, the destination, the INSTANCE element, filter, sequence context and number, and whether it has these."""
 
 
 class StoreError(Exception):
@@ -81,7 +99,7 @@ def lock_folder(folder: Path) -> int:
 
 
 class InstanceStore:
-    """Instances and schema changes by namespace in one SQLite file (WAL, mode 0600).
+    """Instances, indications that wait and schema changes by namespace in one SQLite file (WAL, mode 0600).
 
     Its methods block, and return when what they write is on disk; call them in a thread, any.
     """
@@ -133,10 +151,32 @@ class InstanceStore:
             connection.execute("insert or replace into instance values (?, ?, ?, ?, ?)", row)
 
     def delete(self, namespace: str, names: Sequence[InstanceName]) -> None:
-        """Forget instances, all or none."""
+        """Forget instances and the indications that wait for them, all or none."""
         rows = [(namespace.lower(), _key(name)) for name in names]
         with self._transaction() as connection:
             connection.executemany("delete from instance where namespace = ? and identity = ?", rows)
+            connection.executemany("delete from waiting_indication where namespace = ? and identity = ?", rows)
+
+    def waiting(self, namespace: str) -> list[WaitingRow]:
+        """Return the indications that wait for destinations in a namespace, the oldest first."""
+        rows = self._connection.execute(
+            "select number, destination, body, filter, context, sequence_number, has_sequence from waiting_indication "
+            "where namespace = ? order by number",
+            (namespace.lower(),),
+        )
+        return [
+            (number, _value(json.loads(destination)), body, filter_name, context, sequence_number, bool(has_sequence))
+            for number, destination, body, filter_name, context, sequence_number, has_sequence in rows
+        ]
+
+    def change_waiting(self, namespace: str, come: Sequence[WaitingRow], gone: Sequence[int]) -> None:
+        """Keep indications that wait now, and forget those that do no longer, by their numbers."""
+        rows = [
+            (number, namespace.lower(), _key(name), json.dumps(_plain(name)), *others) for number, name, *others in come
+        ]
+        with self._transaction() as connection:
+            connection.executemany("insert into waiting_indication values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            connection.executemany("delete from waiting_indication where number = ?", [(each,) for each in gone])
 
     def restore(self, repository: Repository) -> None:
         """Repeat all changes of the schema in a repository, and keep its changes from now on."""
@@ -167,7 +207,8 @@ class InstanceStore:
             connection.execute("delete from namespace where key = ?", (name.lower(),))
             for table in ("class_change", "qualifier_change"):
                 connection.execute(f"delete from {table} where namespace = ?", (name,))  # noqa: S608
-            connection.execute("delete from instance where namespace = ?", (name.lower(),))
+            for table in ("instance", "waiting_indication"):
+                connection.execute(f"delete from {table} where namespace = ?", (name.lower(),))  # noqa: S608
 
     def change(self, namespace: str, changes: Sequence[Change]) -> None:
         """Keep what changed in a namespace, all or nothing."""

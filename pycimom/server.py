@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from pycimom.enumerations import EnumerationLimits, Enumerations
 from pycimom.fragments import Fragments
 from pycimom.http_binding import CimXmlHandler
 from pycimom.indications.delivery import DeliverySettings
+from pycimom.indications.description import Offers
 from pycimom.indications.destinations import DestinationPolicy
 from pycimom.indications.service import IndicationService, IndicationSettings
 from pycimom.instance_store import InstanceStore, lock_folder
@@ -156,6 +157,7 @@ class CimServer:
                     max_filters=settings.indication_filters,
                     max_destinations=settings.indication_destinations,
                     max_subscriptions=settings.subscriptions,
+                    offers=_offers(self.broker.registrations),
                 ),
             )
             indications.connect(self.broker)
@@ -200,6 +202,15 @@ class CimServer:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _offers(registrations: Sequence[Registration]) -> Offers:
+    """Return the collections of filters that providers want offered, by namespace."""
+    offers: dict[str, dict[str, Collection[str]]] = {}
+    for each in registrations:
+        for namespace in each.namespaces if each.provider.filter_collections else ():
+            offers.setdefault(namespace, {}).update(each.provider.filter_collections)
+    return offers
 
 
 def _keep_unserved(broker: Broker, store: InstanceStore, namespace: str) -> UnservedInstances:

@@ -129,6 +129,14 @@ class Provider:
         """What is served, by class name. Fixed for the life of the provider."""
         raise NotImplementedError
 
+    @property
+    def filter_collections(self) -> Mapping[str, Collection[str]]:
+        """Indication classes for which hosts offer filters ready-made, in collections by name. Fixed.
+
+        Who subscribes to a collection is told of everything once, as far as its classes do not tell it twice.
+        """
+        return {}
+
     async def start(self) -> None:
         """Begin to serve; returns when the first view is there, or when waiting longer would only delay the host."""
 

@@ -123,6 +123,18 @@ INDICATIONS = tuple(
 """In this order one who would be told of a change under several names is told under the first."""
 
 
+def told_once(indications: Iterable[LifecycleIndication], classes: Collection[MappedClass]) -> list[str]:
+    """Return names under which one is told once of everything that happens to the instances of these classes."""
+    names: list[str] = []
+    told: set[tuple[str, Lifecycle]] = set()
+    for each in indications:
+        about = {(one.name, each.lifecycle) for one in classes if each.is_about(one)}
+        if not about <= told:
+            names.append(each.name)
+            told |= about
+    return names
+
+
 class Watchers:
     """Those who watch, and how they are told."""
 

@@ -42,7 +42,7 @@ from xen_providers import (
 )
 from xen_providers.alerts import ALERT, MESSAGE, Alerts
 from xen_providers.declaration import MappedClass
-from xen_providers.indications import INDICATIONS, LifecycleIndication, Watchers
+from xen_providers.indications import INDICATIONS, LifecycleIndication, Watchers, told_once
 from xen_providers.inputs import Inputs
 from xen_providers.methods import Call
 from xen_providers.outcomes import MethodError
@@ -117,6 +117,11 @@ class XenProvider(Provider):
         declared = [each.declaration for each in self._classes.values()]
         declared += [each.declaration for each in self._indications]
         return {each.name: each for each in (*declared, ALERT)}
+
+    @property
+    def filter_collections(self) -> Mapping[str, Collection[str]]:
+        """What happens to instances, each under one of its names, and alerts of all kinds."""
+        return {"Lifecycle": told_once(self._indications, self._classes.values()), "Alerts": [ALERT.superclass]}
 
     async def start(self) -> None:
         """Begin to follow the pool; wait a while for the first read."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +16,16 @@ from typing import TypeAlias
 import httpx
 import structlog
 
+from cim_provider import InstanceName
+from pycimom.indications.backlog import Backlog, Waiting
 from pycimom.indications.destinations import default_port, parse_url
 from pycimom.indications.export import HEADERS, export_message, refusal, sequenced
 
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
 _MAX_ANSWER = 64 * 1024
+_GRACE = 2.0
+"""Seconds that a listener still has at the end to answer what it is being sent."""
 _log = structlog.get_logger(__name__)
 
 
@@ -34,7 +39,7 @@ class DeliverySettings:
     timeout: float = 15.0
     """For connecting, and for each step of an exchange."""
     queue_length: int = 1000
-    """How many indications may wait for a destination; the oldest are dropped."""
+    """How many indications may wait for a destination beside the one being sent; the oldest are dropped."""
     verify: bool = True
     """Whether the certificates of https destinations are verified."""
     authorities: Path | None = None
@@ -50,16 +55,6 @@ class DeliverySettings:
         return context
 
 
-@dataclass(frozen=True)
-class _Waiting:
-    """An indication on its way. It keeps its number however often it is tried."""
-
-    instance: str
-    filter_name: str
-    number: int
-    has_sequence: bool
-
-
 class _DeliveryError(Exception):
     """An attempt that failed. ``is_final`` if trying again cannot help."""
 
@@ -68,84 +63,140 @@ class _DeliveryError(Exception):
         self.is_final = is_final
 
 
+@dataclass(frozen=True)
+class Target:
+    """Where a queue delivers to."""
+
+    name: InstanceName
+    """The destination's."""
+    url: str
+    address: str | None
+    """The IP address to connect to; None means that of the URL's host."""
+
+
 class DestinationQueue:
     """Delivers to one destination, one indication after the other, in the order they were put.
 
-    ``address`` is the IP address to connect to; None means that of the URL's host. ``context`` is the
-    SequenceContext: no other queue has the same.
+    ``context`` is the SequenceContext: no other queue has the same. ``settings`` gives those that hold at present.
+    ``failed`` is called after each failed attempt with the seconds since the first of those in a row.
     """
 
     def __init__(
-        self, url: str, address: str | None, context: str, settings: DeliverySettings, sleep: Sleep = asyncio.sleep
+        self,
+        target: Target,
+        context: str,
+        settings: Callable[[], DeliverySettings],
+        backlog: Backlog,
+        failed: Callable[[float], None],
+        sleep: Sleep = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._url = url
+        self._name = target.name
         self._context = context
         self._settings = settings
+        self._backlog = backlog
+        self._failed = failed
         self._sleep = sleep
-        self._target, self._host = _target(url, address)
-        self._waiting: deque[_Waiting] = deque()
+        self._clock = clock
+        self._target, self._host = _target(target.url, target.address)
+        self._waiting: deque[tuple[int, Waiting]] = deque()
         self._arrived = asyncio.Event()
         self._next_number = 0
+        self._failing_since: float | None = None
+        self._is_sending = False
+        self._is_closing = False
         self._client: httpx.AsyncClient | None = None
         self._task: asyncio.Task[None] | None = None
-        self._log = _log.bind(destination=url)
+        self._log = _log.bind(destination=target.url)
 
     def put(self, instance: str, filter_name: str, has_sequence: bool) -> None:
         """Queue an indication, given as its INSTANCE element, without waiting."""
-        if len(self._waiting) >= self._settings.queue_length:
-            dropped = self._waiting.popleft()
+        if len(self._waiting) > self._settings().queue_length:
+            number, dropped = self._waiting[1]  # the first is being sent
+            del self._waiting[1]
+            self._backlog.remove(number)
             self._log.warning("indication_dropped", reason="queue full", sequence_number=dropped.number)
-        self._waiting.append(_Waiting(instance, filter_name, self._next_number, has_sequence))
+        waiting = Waiting(instance, filter_name, self._context, self._next_number, has_sequence)
         self._next_number += 1
+        self.resume([(self._backlog.add(self._name, waiting), waiting)])
+
+    def resume(self, waiting: Sequence[tuple[int, Waiting]]) -> None:
+        """Deliver what the backlog has already."""
+        self._waiting += waiting
         self._arrived.set()
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name=f"deliver to {self._url}")
+            self._task = asyncio.create_task(self._run(), name=f"deliver to {self._target}")
 
     async def close(self) -> None:
-        """End delivery; what waits is dropped."""
+        """End delivery, after an exchange that is under way; what waits stays in the backlog."""
+        self._is_closing = True
         if self._task is not None:
+            if self._is_sending:
+                await asyncio.wait([self._task], timeout=_GRACE)
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         await self._disconnect()
 
+    async def drop(self) -> None:
+        """End delivery, and forget what waits."""
+        await self.close()
+        for number, _ in self._waiting:
+            self._backlog.remove(number)
+        self._waiting.clear()
+
     async def _run(self) -> None:
-        while True:
+        while not self._is_closing:
             while not self._waiting:
                 self._arrived.clear()
                 await self._arrived.wait()
-            await self._deliver(self._waiting.popleft())
+            number, waiting = self._waiting[0]
+            await self._deliver(waiting)
+            self._waiting.popleft()
+            self._backlog.remove(number)
 
-    async def _deliver(self, indication: _Waiting) -> None:
+    async def _deliver(self, indication: Waiting) -> None:
         """Try at once, at once again on a fresh connection, then at intervals; then give up."""
-        pauses = [0.0, 0.0, *[self._settings.retry_interval] * self._settings.retry_attempts]
-        reason: Exception | None = None
-        for attempt, pause in enumerate(pauses):
-            if pause:
-                await self._sleep(pause)
+        attempt, reason = 0, ""
+        while attempt < 2 + self._settings().retry_attempts:
+            if attempt >= 2:
+                await self._sleep(self._settings().retry_interval)
+            self._is_sending = True
             try:
                 await self._send(indication)
             except (httpx.HTTPError, ssl.SSLError, OSError, _DeliveryError) as error:
                 await self._disconnect()
-                reason = error
+                reason = str(error) or type(error).__name__
                 if attempt == 1:
-                    self._log.warning("delivery_failed", reason=_text(error), sequence_number=indication.number)
+                    self._log.warning("delivery_failed", reason=reason, sequence_number=indication.number)
+                self._note_failure()
                 if isinstance(error, _DeliveryError) and error.is_final:
                     break
             else:
+                self._failing_since = None
                 if attempt > 1:
                     self._log.info("delivery_resumed", sequence_number=indication.number)
                 return
-        self._log.warning("indication_given_up", reason=_text(reason), sequence_number=indication.number)
+            finally:
+                self._is_sending = False
+            attempt += 1
+        self._log.warning("indication_given_up", reason=reason, sequence_number=indication.number)
 
-    async def _send(self, indication: _Waiting) -> None:
+    def _note_failure(self) -> None:
+        now = self._clock()
+        if self._failing_since is None:
+            self._failing_since = now
+        self._failed(now - self._failing_since)
+
+    async def _send(self, indication: Waiting) -> None:
         instance = indication.instance
         if indication.has_sequence:
-            instance = sequenced(instance, indication.filter_name, self._context, indication.number)
+            instance = sequenced(instance, indication.filter_name, indication.context, indication.number)
         if self._client is None:
+            settings = self._settings()
             self._client = httpx.AsyncClient(
-                verify=self._settings.tls if self._target.scheme == "https" else False,
-                timeout=self._settings.timeout,
+                verify=settings.tls if self._target.scheme == "https" else False,
+                timeout=settings.timeout,
                 follow_redirects=False,
                 trust_env=False,
                 limits=httpx.Limits(max_connections=1),
@@ -190,7 +241,3 @@ def _target(url: str, address: str | None) -> tuple[httpx.URL, str]:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _text(error: Exception | None) -> str:
-    return str(error) or type(error).__name__

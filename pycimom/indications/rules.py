@@ -14,12 +14,21 @@ FILTER = "CIM_IndicationFilter"
 DESTINATIONS = ("CIM_ListenerDestinationCIMXML", "CIM_IndicationHandlerCIMXML")
 """The second is the older name of the first; both are taken."""
 SUBSCRIPTION = "CIM_IndicationSubscription"
+COLLECTION = "CIM_FilterCollection"
+MEMBER = "CIM_MemberOfCollection"
+COLLECTION_SUBSCRIPTION = "CIM_FilterCollectionSubscription"
+SUBSCRIPTIONS = (SUBSCRIPTION, COLLECTION_SUBSCRIPTION)
+MANAGED = (FILTER, COLLECTION, *DESTINATIONS)
+KINDS = (*MANAGED, MEMBER, *SUBSCRIPTIONS)
+"""All that clients can create."""
 
 SYSTEM_CLASS = "CIM_ComputerSystem"
 
 ENABLED, DISABLED = 2, 4
 PERMANENT, TRANSIENT = 2, 3
 _IGNORE_FATAL_ERRORS = 2
+FATAL_ERROR_ACTIONS: Mapping[Value, int] = {3: 3, 4: 2}
+"""By OnFatalErrorPolicy: what is done, as SubscriptionRemovalAction has it; for others, what the service does."""
 _NO_REPEAT_POLICY = 2
 _CIM_XML = 2
 
@@ -50,19 +59,37 @@ def with_defaults(instance: Instance, defaults: Mapping[str, Value]) -> Instance
     return Instance(instance.class_name, {**instance.properties, **missing}, instance.name)
 
 
+def with_identifier(instance: Instance) -> Instance:
+    """Return a collection with the key that its creator may leave to the service."""
+    identifier = instance.get("InstanceID") or f"pycimom:{uuid4()}"
+    others = {name: value for name, value in instance.properties.items() if name.lower() != "instanceid"}
+    named = Instance(COLLECTION, {**others, "InstanceID": identifier})
+    return with_defaults(named, {"CollectionName": identifier})
+
+
 def new_subscription(instance: Instance) -> Instance:
     """Return a subscription with defaults and the time of its creation."""
     now = datetime.now(UTC)
     times = {"SubscriptionStartTime": now, "TimeOfLastStateChange": now}
-    check_state(instance.get("SubscriptionState"))
+    check_subscription(instance)
     own = {name: value for name, value in instance.properties.items() if name.lower() not in map(str.lower, times)}
     return with_defaults(Instance(instance.class_name, {**own, **times}), SUBSCRIPTION_DEFAULTS)
 
 
-def check_state(state: Value) -> None:
-    """Raise INVALID_PARAMETER for a SubscriptionState that clients cannot set."""
-    if state not in (None, ENABLED, DISABLED):
+def in_state(subscription: Instance, state: Value) -> Instance:
+    """Return a subscription in another state, from now on."""
+    properties = {**subscription.properties, "SubscriptionState": state, "TimeOfLastStateChange": datetime.now(UTC)}
+    return Instance(subscription.class_name, properties, subscription.name)
+
+
+def check_subscription(instance: Instance) -> None:
+    """Raise INVALID_PARAMETER for a state or a policy that a subscription cannot have."""
+    if instance.get("SubscriptionState") not in (None, ENABLED, DISABLED):
         raise CimError(Status.INVALID_PARAMETER, "SubscriptionState can be 2 (Enabled) or 4 (Disabled).")
+    if instance.get("OnFatalErrorPolicy") not in (None, _IGNORE_FATAL_ERRORS, *FATAL_ERROR_ACTIONS):
+        raise CimError(Status.INVALID_PARAMETER, "OnFatalErrorPolicy can be 2 (Ignore), 3 (Disable) or 4 (Remove).")
+    if instance.get("RepeatNotificationPolicy") not in (None, _NO_REPEAT_POLICY):
+        raise CimError(Status.INVALID_PARAMETER, "RepeatNotificationPolicy can only be 2 (None).")
 
 
 def check_destination(instance: Instance) -> None:

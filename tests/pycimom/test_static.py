@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cim_provider import CimError, Context, Instance, InstanceName, Principal, Status
@@ -44,6 +44,7 @@ def component(whole: InstanceName, part: InstanceName) -> Instance:
 
 
 class TestStore:
+    @settings(deadline=None)  # it waits for a disk
     @given(properties=st.dictionaries(st.text("abc", min_size=1, max_size=3), VALUES), name=NAMES)
     def test_values_come_back(self, tmp_path_factory: pytest.TempPathFactory, properties: dict, name: InstanceName):
         path = tmp_path_factory.mktemp("store") / "instances.db"
@@ -66,7 +67,7 @@ class TestStore:
         InstanceStore(path).close()
         assert path.stat().st_mode & 0o777 == 0o600
         with sqlite3.connect(path) as connection:
-            assert connection.execute("pragma user_version").fetchone() == (2,)
+            assert connection.execute("pragma user_version").fetchone() == (3,)
             connection.execute("pragma user_version = 99")
         connection.close()
         with pytest.raises(StoreError, match="newer version"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sqlite3
 import ssl
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -109,6 +110,15 @@ class Pauses:
         return await asyncio.wait_for(self.begun.get(), WAIT)
 
 
+class Clock:
+    """The time since some moment, as the test sets it."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class Rig:
     """A service with a source, and the file that it keeps its instances in."""
 
@@ -116,13 +126,15 @@ class Rig:
         self.repository = repository
         self.source = Source(repository)
         self.pauses = Pauses()
+        self.clock = Clock()
         self._path = path
         self._services: list[tuple[IndicationService, InstanceStore]] = []
 
     async def start(self, **settings: Any) -> IndicationService:
         store = InstanceStore(self._path)
         settings.setdefault("delivery", DeliverySettings(retry_interval=30, timeout=5))
-        service = IndicationService(self.repository, store, IndicationSettings("host.example", **settings), self.pauses)
+        told = IndicationSettings("host.example", **settings)
+        service = IndicationService(self.repository, store, told, self.pauses, self.clock)
         service.connect(self.source)
         await service.start()
         self._services.append((service, store))
@@ -133,6 +145,30 @@ class Rig:
             await service.stop()
             store.close()
         self._services.clear()
+
+    async def crash(self) -> None:
+        """End as a process that is killed: what is in memory only is gone."""
+        for service, store in self._services:
+            await service._backlog.flush()  # what was queued; a kill between two writes would lose what comes between
+            for queue in service._queues.values():
+                queue._task.cancel()
+            store.close()
+        self._services.clear()
+        self.source.sinks.clear()
+
+    def waiting(self) -> list[Any]:
+        """What the file has of indications that wait, while no service uses it."""
+        store = InstanceStore(self._path)
+        try:
+            return store.waiting("root/interop")
+        finally:
+            store.close()
+
+    def edit(self, statement: str) -> None:
+        """Change the file behind the service's back."""
+        with sqlite3.connect(self._path) as connection:
+            connection.execute(statement)
+        connection.close()
 
 
 class RawListener:
