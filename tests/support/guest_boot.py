@@ -23,18 +23,17 @@ KERNEL = "linux-image-amd64"
 
 MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "ext4", "crc32c_generic", "9pnet_virtio", "9p")
 
-DISK = "/tmp/disk"
+DISK = "/run/disk"
 """Where the guest has its disk; the program ``start`` on it is what the guest does."""
 
 INIT = f"""#!/bin/busybox sh
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/run
 cd /modules && for module in $(busybox cat order); do busybox insmod $module; done
 busybox mount -t 9p -o ro,trans=virtio,version=9p2000.L,cache=loose,msize=512000 machine /machine
 cd /machine
 busybox mount -t proc proc proc
 busybox mount -t sysfs sys sys
 busybox mount -t devtmpfs dev dev
-busybox mount -t tmpfs tmp tmp
 busybox mount -t tmpfs run run
 busybox mkdir -p .{DISK}
 until [ -b dev/vda ] && [ -e sys/class/net/eth0 ]; do busybox sleep 0.1; done
