@@ -11,7 +11,7 @@ from xen_providers.embedded import parse_name
 from xen_providers.inputs import Inputs, Settings
 from xen_providers.methods import Call
 from xen_providers.outcomes import COMPLETED, Failure, MethodError, invalid
-from xen_providers.resource_settings import Plan, Resource, amount, count, settings_name
+from xen_providers.resource_settings import MEMORY, PROCESSOR, Plan, Resource, amount, count, settings_name
 from xen_providers.work import Work
 from xenapi_client import Record
 
@@ -305,6 +305,8 @@ class Console(Plan):
 
 KVP_PREFIX = "vm-data/"
 KVP_ENABLED = "kvp_enabled"
+KVP_RESERVED = frozenset({PROCESSOR, MEMORY})
+"""What no key can be: in an InstanceID it names the machine's processors or its memory."""
 
 
 async def _show_pairs(work: Work, vm: str) -> None:
@@ -336,6 +338,8 @@ class KeyValuePair(Plan):
         key, value = settings.text("key") or "", settings.text("value") or ""
         if not re.fullmatch(r"[\w./@+:-]{1,256}", key, re.ASCII):
             raise invalid(f"{settings.parameter}.key", "a key has 1 to 256 characters: letters, digits and ./@+:_-")
+        if key in KVP_RESERVED:
+            raise invalid(f"{settings.parameter}.key", f"{key} names other settings of the machine already.")
         if len(value) > 40_000:
             raise invalid(f"{settings.parameter}.value", "a value has 40,000 characters at most.")
         return cls(key, value)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from xen_providers.conversions import part_id
 from xen_providers.declaration import MappedClass, association, boolean, key, string, uint16, uint64
-from xen_providers.device_settings import KVP_ENABLED, KVP_PREFIX
+from xen_providers.device_settings import KVP_ENABLED, KVP_PREFIX, KVP_RESERVED
 from xen_providers.devices import PRESENT, device
 from xen_providers.expressions import PART, computed, constant
 from xen_providers.units import COUNT
@@ -19,7 +19,8 @@ def _keys(data: Mapping[str, str] | None, enabled: str | None) -> list[str]:
     """Return the keys of a machine's pairs; none unless they are meant to be seen."""
     if enabled != "true":
         return []
-    return [name.removeprefix(KVP_PREFIX) for name in data or () if name.startswith(KVP_PREFIX)]
+    found = [name.removeprefix(KVP_PREFIX) for name in data or () if name.startswith(KVP_PREFIX)]
+    return [name for name in found if name not in KVP_RESERVED]
 
 
 def _value(data: Mapping[str, str] | None, name: str) -> str | None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
+from cim_provider import Instance, MethodResult
 from model_pairs import pairs
+
+INVALID_PARAMETER = 4
 
 
 def told(record) -> dict[str, str]:
@@ -56,7 +61,7 @@ async def test_pairs_belong_to_their_machine_and_to_their_settings(xen, provider
 
 async def test_only_what_is_meant_to_be_seen_is_shown(xen, provider, halted, until):
     uuid = await xen.call("VM.get_uuid", halted)
-    data = {"vm-data/a/b": "1", "vm-data/c": "", "device/x": "2"}
+    data = {"vm-data/a/b": "1", "vm-data/c": "", "vm-data/Processor": "3", "vm-data/Memory": "4", "device/x": "2"}
     await xen.call("VM.set_other_config", halted, {})
     await xen.call("VM.set_xenstore_data", halted, data)
     await until(lambda view: view.version.get("VM", halted)["xenstore_data"] == data)
@@ -69,3 +74,17 @@ async def test_only_what_is_meant_to_be_seen_is_shown(xen, provider, halted, unt
         assert view.instance(each.name) is each
     await xen.call("VM.set_xenstore_data", halted, {"vm-data/c": "3"})
     await until(lambda view: shown(view, uuid) == {"c": "3"})
+
+
+@pytest.mark.parametrize("key", ["Processor", "Memory"])
+async def test_a_key_cannot_be_what_the_settings_of_processors_or_memory_are_named_by(
+    xen, provider, context, halted, key
+):
+    (service,) = provider.view().instances("Xen_VirtualSystemManagementService")
+    given = {
+        "AffectedConfiguration": await xen.call("VM.get_uuid", halted),
+        "ResourceSettings": [Instance("Xen_KVPSettingData", {"key": key, "value": "x"})],
+    }
+    result = await provider.invoke_method(context, service.name, "AddResourceSettings", given)
+    assert result == MethodResult(INVALID_PARAMETER)
+    assert f"vm-data/{key}" not in await xen.call("VM.get_xenstore_data", halted)
