@@ -10,10 +10,9 @@ from xen_providers.conversions import part_id
 from xen_providers.declaration import Mapped, MappedClass, association, boolean, key, string, uint16, uint16s
 from xen_providers.expressions import constant
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
-from xen_providers.virtual_systems import COMPUTER_SYSTEM, SETTINGS
+from xen_providers.virtual_systems import COMPUTER_SYSTEM, SETTINGS, element_setting_data
 
 OK, HEALTHY = 2, 5
-IS_DEFAULT, IS_CURRENT, IS_NEXT = 1, 1, 1
 
 
 def resource_pool(word: str, caption: str, resource_type: int, properties: Mapping[str, Mapped]) -> MappedClass:
@@ -95,17 +94,7 @@ class HostResource:
                 source="VM",
                 ends={"ManagedElement": device, "SettingData": settings},
             ),
-            association(
-                f"Xen_{word}ElementSettingData",
-                "Xen_ElementSettingData",
-                source="VM",
-                ends={"ManagedElement": (COMPUTER_SYSTEM, ""), "SettingData": settings},
-                properties={
-                    "IsDefault": uint16(constant(IS_DEFAULT)),
-                    "IsCurrent": uint16(constant(IS_CURRENT)),
-                    "IsNext": uint16(constant(IS_NEXT)),
-                },
-            ),
+            element_setting_data(word, self.settings),
             association(
                 f"Xen_{word}SettingDataComponent",
                 "Xen_VirtualSystemSettingDataComponent",

@@ -31,11 +31,10 @@ from xen_providers.virtual_switches import (
     VIRTUAL_SWITCH_PORT,
     VIRTUAL_SWITCH_SETTING_DATA,
     VIRTUALIZED,
-    YES,
     distinct,
     vlans,
 )
-from xen_providers.virtual_systems import COMPUTER_SYSTEM, SETTINGS
+from xen_providers.virtual_systems import COMPUTER_SYSTEM, SETTINGS, element_setting_data
 
 ETHERNET_ADAPTER = 10
 PASSED_THROUGH = 2
@@ -210,12 +209,8 @@ ENDS: Mapping[tuple[str, str], Mapping[str, Destination]] = {
 }
 """By association and its superclass: what interfaces of virtual machines are tied to."""
 
-NETWORK_PORT_ELEMENT_SETTING_DATA = association(
-    "Xen_NetworkPortElementSettingData",
-    "Xen_ElementSettingData",
-    source="VIF",
-    ends={"ManagedElement": (NETWORK_PORT, ""), "SettingData": (NETWORK_PORT_SETTING_DATA, "")},
-    properties={each: uint16(constant(YES)) for each in ("IsDefault", "IsCurrent", "IsNext")},
+NETWORK_PORT_ELEMENT_SETTING_DATA = element_setting_data(
+    "NetworkPort", NETWORK_PORT_SETTING_DATA, source="VIF", to_machine="VM"
 )
 
 ACTIVE_CONNECTION = association(

@@ -9,7 +9,6 @@ from cim_provider import InstanceName
 from xen_providers.allocation import BOTH, DEDICATED, EXISTING, SHARED, allocation_capabilities
 from xen_providers.conversions import in_table, name_uri, natural, pairs, part_id
 from xen_providers.declaration import (
-    AnyOf,
     MappedClass,
     association,
     boolean,
@@ -23,7 +22,7 @@ from xen_providers.declaration import (
 from xen_providers.devices import ATTACHED, device
 from xen_providers.expressions import PART, Expression, computed, constant, joined, value
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
-from xen_providers.virtual_systems import COMPUTER_SYSTEM, SETTINGS
+from xen_providers.virtual_systems import COMPUTER_SYSTEM, SETTINGS, element_setting_data
 
 ENABLED, NOT_APPLICABLE = 2, 12
 OK, DEGRADED, ERROR, STOPPED = 2, 3, 6, 10
@@ -38,7 +37,6 @@ ACCESS = {"RO": READABLE, "RW": BOTH_WAYS}
 DVD_DRIVE, STORAGE_EXTENT = 16, 19
 RESOURCE_TYPE = {"CD": DVD_DRIVE, "Disk": STORAGE_EXTENT}
 VIRTUALIZED, DEDICATED_TO_HOST, HARD_AFFINITY = 3, 3, 5
-YES = 1
 
 MIB = 1 << 20
 STEP = 512 * MIB
@@ -242,7 +240,6 @@ DISK_SETTING_DATA = MappedClass(
     },
 )
 
-DISK_OR_DRIVE = AnyOf("CIM_LogicalDevice", (DISK, DISK_DRIVE))
 
 # What can be allocated
 
@@ -306,17 +303,7 @@ def _of_device(device: MappedClass) -> tuple[MappedClass, ...]:
     )
 
 
-DISK_ELEMENT_SETTING_DATA = association(
-    "Xen_DiskElementSettingData",
-    "Xen_ElementSettingData",
-    source="VBD",
-    ends={"ManagedElement": (DISK_OR_DRIVE, ""), "SettingData": (DISK_SETTING_DATA, "")},
-    properties={
-        "IsDefault": uint16(constant(YES)),
-        "IsCurrent": uint16(constant(YES)),
-        "IsNext": uint16(constant(YES)),
-    },
-)
+DISK_ELEMENT_SETTING_DATA = element_setting_data("Disk", DISK_SETTING_DATA, source="VBD", to_machine="VM")
 
 DISK_SETTING_DATA_COMPONENT = association(
     "Xen_DiskSettingDataComponent",

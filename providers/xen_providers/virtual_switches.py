@@ -21,6 +21,7 @@ from xen_providers.declaration import (
 from xen_providers.devices import ATTACHED, device
 from xen_providers.endpoints import OF_MACHINE, lan_endpoint
 from xen_providers.expressions import computed, constant, joined
+from xen_providers.virtual_systems import IN_FORCE
 
 ENABLED, NOT_APPLICABLE, OK, HEALTHY = 2, 12, 2, 5
 SWITCH = 5
@@ -28,7 +29,6 @@ ETHERNET = 2
 ETHERNET_CONNECTION = 33
 VIRTUALIZED = 3
 UNLIMITED = 0xFFFFFFFF
-YES = 1
 
 
 def distinct(found: Iterable[Any] | None) -> list[Any]:
@@ -201,7 +201,7 @@ VIRTUAL_SWITCH_ELEMENT_SETTING_DATA = association(
     "Xen_ElementSettingData",
     source="network",
     ends={"ManagedElement": (VIRTUAL_SWITCH, ""), "SettingData": (VIRTUAL_SWITCH_SETTING_DATA, "")},
-    properties={each: uint16(constant(YES)) for each in ("IsDefault", "IsCurrent", "IsNext")},
+    properties=IN_FORCE,
 )
 
 NETWORK_CONNECTION_POOL_ALLOCATION_CAPABILITIES, VIRTUAL_SWITCH_PORT_ALLOCATION_CAPABILITIES = (

@@ -297,14 +297,29 @@ COMPUTER_SYSTEM_SETTINGS_DEFINE_STATE = association(
     ends={"ManagedElement": (COMPUTER_SYSTEM, ""), "SettingData": (COMPUTER_SYSTEM_SETTING_DATA, "")},
 )
 
-COMPUTER_SYSTEM_ELEMENT_SETTING_DATA = association(
-    "Xen_ComputerSystemElementSettingData",
-    "Xen_ElementSettingData",
-    source="VM",
-    ends={"ManagedElement": (COMPUTER_SYSTEM, ""), "SettingData": (COMPUTER_SYSTEM_SETTING_DATA, "")},
-    # A Xen VM has one configuration: the one it runs with, starts with next, and goes back to.
-    properties={"IsDefault": uint16(constant(1)), "IsCurrent": uint16(constant(1)), "IsNext": uint16(constant(1))},
-)
+IN_FORCE = {each: uint16(constant(1)) for each in ("IsDefault", "IsCurrent", "IsNext")}
+"""Properties of the association of elements with settings.
+
+A Xen VM has one configuration: the one it runs with, starts with next, and goes back to. So has a network.
+"""
+
+
+def element_setting_data(word: str, settings: MappedClass, source: str = "VM", to_machine: str = "") -> MappedClass:
+    """Declare that a virtual machine has settings of a kind; ``word`` is the kind in the name of the association.
+
+    The element is the machine, whatever the settings are of, so that one step leads from it to all its settings: those
+    of processors belong to no one device. From a device Xen_SettingsDefineState leads to its settings.
+    """
+    return association(
+        f"Xen_{word}ElementSettingData",
+        "Xen_ElementSettingData",
+        source=source,
+        ends={"ManagedElement": (COMPUTER_SYSTEM, to_machine), "SettingData": (settings, "")},
+        properties=IN_FORCE,
+    )
+
+
+COMPUTER_SYSTEM_ELEMENT_SETTING_DATA = element_setting_data("ComputerSystem", COMPUTER_SYSTEM_SETTING_DATA)
 
 COMPUTER_SYSTEM_ELEMENT_CAPABILITIES = has_capabilities(
     "Xen_ComputerSystemElementCapabilities", COMPUTER_SYSTEM, COMPUTER_SYSTEM_CAPABILITIES

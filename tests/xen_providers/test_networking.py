@@ -296,7 +296,7 @@ async def test_ports_of_machines_are_tied_to_what_they_belong_to(provider, netwo
         ),
         "Xen_NetworkPortElementSettingData": (
             ("ManagedElement", "SettingData"),
-            lambda vif: (networks.port_id(vif), networks.port_id(vif)),
+            lambda vif: (networks.uuid("VM", vif["VM"]), networks.port_id(vif)),
         ),
         "Xen_NetworkPortSAPImplementation": (
             ("Antecedent", "Dependent"),
@@ -322,7 +322,7 @@ async def test_ports_of_machines_are_tied_to_what_they_belong_to(provider, netwo
     for association, (roles, expected) in ends.items():
         assert pairs(view, association, *roles) == set(map(expected, networks.interfaces())), association
     for each in view.instances("Xen_NetworkPortElementSettingData"):
-        assert each.get("ManagedElement").class_name == "Xen_NetworkPort", "not the settings themselves"
+        assert each.get("ManagedElement").class_name == "Xen_ComputerSystem", "not the settings themselves"
 
 
 async def test_endpoints_are_connected_while_the_port_is_plugged(provider, networks, xen, until):

@@ -258,12 +258,14 @@ async def test_devices_belong_to_their_machine_image_and_pool(provider, storage,
     assert pairs(view, f"Xen_{word}SettingsDefineState", "ManagedElement", "SettingData") == same
 
 
-async def test_the_settings_of_a_device_are_not_associated_with_themselves(provider, storage):
+async def test_the_settings_of_a_device_are_associated_with_their_machine_not_with_themselves(provider, storage):
     view = provider.view()
     ids = {storage.device_id(each) for each in storage.devices()}
-    assert pairs(view, "Xen_DiskElementSettingData", "ManagedElement", "SettingData") == {(each, each) for each in ids}
+    assert pairs(view, "Xen_DiskElementSettingData", "ManagedElement", "SettingData") == {
+        (each.split("/")[0].removeprefix("Xen:"), each) for each in ids
+    }
     for each in view.instances("Xen_DiskElementSettingData"):
-        assert each.get("ManagedElement").class_name in ("Xen_Disk", "Xen_DiskDrive")
+        assert each.get("ManagedElement").class_name == "Xen_ComputerSystem"
         assert each.get("SettingData").class_name == "Xen_DiskSettingData"
 
 
