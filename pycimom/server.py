@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -57,6 +57,8 @@ class Settings:
     and namespaces. Without it they can create no instances, and classes are gone with the server."""
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     destinations: DestinationPolicy = field(default_factory=DestinationPolicy)
+    may_read: Callable[[str], Awaitable[bool]] | None = None
+    """Says whether a user who made subscriptions still may read what they tell; None: everybody may."""
     realm: str = "pycimom"
     """What the client is told that its user name and password are for."""
     fragment_budget: int = 256 * 1024 * 1024
@@ -157,6 +159,7 @@ class CimServer:
                     max_filters=settings.indication_filters,
                     max_destinations=settings.indication_destinations,
                     max_subscriptions=settings.subscriptions,
+                    may_read=settings.may_read,
                     offers=_offers(self.broker.registrations),
                 ),
             )

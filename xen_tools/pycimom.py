@@ -57,9 +57,9 @@ class _Bridge:
     def __init__(self, arguments: argparse.Namespace) -> None:
         self._told = Told("pycimom", Pycimom, arguments, NAMES)
         settings = self._told.read()
-        self._authenticator = XenApiAuthenticator(settings.passwords, ca_file=settings.ca)
+        self._authenticator = XenApiAuthenticator(settings.passwords, service=settings.xen_api, ca_file=settings.ca)
         self._server = CimServer(
-            _settings(settings, self._told.doors(settings)),
+            _settings(settings, self._told.doors(settings), self._authenticator),
             [Registration(XenProvider(settings.xen_api, ca_file=settings.ca))],
             self._authenticator,
         )
@@ -89,7 +89,7 @@ class _Bridge:
         await self._told.reload(self._server.reopen)
 
 
-def _settings(settings: Pycimom, doors: Sequence[Door]) -> Settings:
+def _settings(settings: Pycimom, doors: Sequence[Door], authenticator: XenApiAuthenticator) -> Settings:
     cache = settings.cache
     with contextlib.redirect_stdout(sys.stderr):  # standard output is for the line that says that all doors are open
         archive = schema.obtain(cache, settings.schema)
@@ -99,6 +99,7 @@ def _settings(settings: Pycimom, doors: Sequence[Door]) -> Settings:
         state=settings.state,
         delivery=settings.delivery,
         destinations=DestinationPolicy(settings.indications.destinations),
+        may_read=authenticator.may_read,
         gzip=settings.gzip,
         **settings.server_limits,
     )

@@ -34,6 +34,8 @@ LONGEST = 1024
 REFUSED = "The user name or the password is wrong."
 ADMINISTRATION = "pool.set_other_config"
 """The permission that makes a CIM administrator: who may change a pool's own settings may change the CIM server's."""
+SUPERUSER = "root"
+"""Whom xapi always lets in, though no directory of users knows of it."""
 OPEN_DOOR = "The Xen-API lets anybody in without checking passwords, so no CIM user can be recognised."
 
 
@@ -82,9 +84,16 @@ class XenApiAuthenticator:
     """
 
     def __init__(
-        self, endpoint: str, *, ca_file: Path | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        endpoint: str,
+        *,
+        service: str = "",
+        ca_file: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``service`` is the door at which the service itself asks about users; without one nobody is asked about."""
         self._endpoint = endpoint
+        self._service = Connection(service, ca_file=ca_file, originator=ORIGINATOR) if service else None
         self._ca_file = ca_file
         self._clock = clock
         self._key = secrets.token_bytes(32)
@@ -107,11 +116,30 @@ class XenApiAuthenticator:
         for name, known in list(self._verified.items()):
             self.forget(name, known.connection)
         await asyncio.gather(*self._closing)
+        if self._service is not None:
+            await self._service.close()
 
     async def authenticate(self, user: str, password: str) -> XenPrincipal:
         """Return who this is; ACCESS_DENIED for a wrong pair, FAILED if the Xen-API cannot be asked."""
         known = await self._known(user, password)
         return XenPrincipal(user, self, password, may_administer=known.may_administer)
+
+    async def may_read(self, user: str) -> bool:
+        """Say whether somebody who was recognised before still has a role. Whoever cannot be asked about does."""
+        if self._service is None:
+            return True
+        try:
+            identifier = await self._service.call("auth.get_subject_identifier", user)
+            known = await self._service.call("auth.get_subject_information_from_identifier", identifier)
+            groups = await self._service.call("auth.get_group_membership", identifier)
+            subjects = await self._service.call("subject.get_all_records")
+        except (XenApiError, XenApiUnavailable) as error:
+            is_gone = isinstance(error, XenApiError) and error.code == "SUBJECT_CANNOT_BE_RESOLVED"
+            return not is_gone or user == SUPERUSER
+        if known.get("subject-account-disabled") == "true":
+            return False
+        given = [each["roles"] for each in subjects.values() if each["subject_identifier"] in (identifier, *groups)]
+        return any(given) if given else bool(known.get("subject-role"))
 
     async def connection(self, user: str, password: str) -> Connection:
         """Return the user's connection, after checking the password unless that was done within the last minute."""

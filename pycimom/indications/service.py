@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -31,6 +31,8 @@ from pycimom.static import StaticProvider
 _SETTABLE = frozenset(
     name.lower() for name in ("SubscriptionState", "OnFatalErrorPolicy", "RepeatNotificationPolicy", "SubscriptionInfo")
 )
+_OWNERS_CHECKED = 60.0
+"""Seconds after which it is asked again whether the owners of subscriptions still may read."""
 _log = structlog.get_logger(__name__)
 
 
@@ -53,6 +55,8 @@ class IndicationSettings:
     max_destinations: int = 100
     max_subscriptions: int = 1000
     """How many instances there may be; half of them may be one user's, unless that is an administrator."""
+    may_read: Callable[[str], Awaitable[bool]] | None = None
+    """Says whether the owner of subscriptions still may read; None: everybody may."""
     offers: Offers = field(default_factory=dict)
     """The filters that there are already, in collections."""
 
@@ -102,6 +106,7 @@ class IndicationService(StaticProvider):
         """What deletes the subscriptions that last only so long, by identity."""
         self._ending: dict[Any, asyncio.Task[None]] = {}
         """What ends the subscriptions of destinations that do not answer, by the destination's identity."""
+        self._owners: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> InstanceName | None:
@@ -132,14 +137,17 @@ class IndicationService(StaticProvider):
                 except CimError as error:
                     _log.warning("subscription_not_served", name=str(subscription.name), reason=error.description)
         self._tell_of_start()
+        if self._settings.may_read is not None:
+            self._owners = asyncio.create_task(self._watch_owners(self._settings.may_read), name="owners")
 
     async def stop(self) -> None:
         """End all subscriptions and deliveries; what waits is kept."""
         for identity in [*self._watches, *self._expiries]:
             self._deactivate(identity)
-        for task in self._ending.values():
+        tasks = [*self._ending.values(), *([self._owners] if self._owners is not None else ())]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._ending.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         queues = list(self._queues.values())
         self._queues.clear()
         await asyncio.gather(*(each.close() for each in queues))
@@ -443,13 +451,38 @@ class IndicationService(StaticProvider):
                         await self._forget(each)
                     else:
                         await self._replace_subscription(rules.in_state(each, rules.DISABLED))
-                served = (self.view().references(kind, destination, "Handler") for kind in rules.SUBSCRIPTIONS)
-                if not any(_name(each).identity in self._watches for found in served for each in found):
-                    queue = self._queues.pop(destination.identity, None)
-                    if queue is not None:
-                        await queue.drop()
+                await self._drop_unused(destination)
         finally:
             del self._ending[destination.identity]
+
+    async def _drop_unused(self, destination: InstanceName) -> None:
+        """Forget what waits for a destination that no subscription uses any longer."""
+        left = (each for kind in rules.SUBSCRIPTIONS for each in self.view().references(kind, destination, "Handler"))
+        if not any(_name(each).identity in self._watches for each in left):
+            queue = self._queues.pop(destination.identity, None)
+            if queue is not None:
+                await queue.drop()
+
+    async def _watch_owners(self, may_read: Callable[[str], Awaitable[bool]]) -> None:
+        """Disable the subscriptions of those who may no longer read: so it is said twice, with a while between."""
+        doubtful: set[str] = set()
+        while True:
+            await self._sleep(_OWNERS_CHECKED)
+            served = [each for kind in rules.SUBSCRIPTIONS for each in self.view().instances(kind)]
+            origins = [self.origin(_name(each)) for each in served if each.get("SubscriptionState") == rules.ENABLED]
+            refused = {owner for owner in {each.owner for each in origins if each} if not await may_read(owner)}
+            for owner in refused & doubtful:
+                await self._disable_those_of(owner)
+            doubtful = refused
+
+    async def _disable_those_of(self, owner: str) -> None:
+        async with self._writing:
+            for each in [each for kind in rules.SUBSCRIPTIONS for each in self.view().instances(kind)]:
+                origin = self.origin(_name(each))
+                if origin and origin.owner == owner and each.get("SubscriptionState") == rules.ENABLED:
+                    _log.warning("subscription_ended", name=str(each.name), reason=f"{owner} may read no longer")
+                    await self._replace_subscription(rules.in_state(each, rules.DISABLED))
+                    await self._drop_unused(rules.reference(each, "Handler"))
 
     async def _replace_subscription(self, subscription: Instance) -> None:
         """Keep a subscription as it is now, and serve it no longer as it was."""

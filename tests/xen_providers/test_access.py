@@ -210,3 +210,38 @@ async def test_passwords_show_nowhere(authenticator, caplog):
     connection = await authenticator.connection(NAME, PASSWORD)
     kept = f"{principal!r} {vars(authenticator)} {authenticator._verified} {vars(connection)} {caplog.text}"
     assert PASSWORD not in kept
+
+
+class TestWhoMayReadStill:
+    """As the service asks at a door of its own."""
+
+    @pytest.fixture
+    async def authenticator(self, pool):
+        authenticator = XenApiAuthenticator(pool.url("http"), service=pool.url("unix"))
+        yield authenticator
+        await authenticator.stop()
+
+    async def test_users_with_a_role(self, authenticator):
+        assert await authenticator.may_read(NAME)
+
+    async def test_nobody_who_is_gone(self, authenticator, pool):
+        users = pool.settings.users
+        users.write_text("".join(line for line in users.read_text().splitlines(True) if not line.startswith(NAME)))
+        assert not await authenticator.may_read(NAME)
+        assert await authenticator.may_read("reader")
+
+    async def test_nobody_whose_roles_were_taken(self, authenticator, xen):
+        who = await xen.call("auth.get_subject_identifier", NAME)
+        subject = await xen.call("subject.create", {"subject_identifier": who})
+        assert await authenticator.may_read(NAME)
+        (role,) = await xen.call("subject.get_roles", subject)
+        await xen.call("subject.remove_from_roles", subject, role)
+        assert not await authenticator.may_read(NAME)
+
+    async def test_everybody_while_nobody_can_be_asked(self, authenticator, pool):
+        await pool.stop()
+        assert await authenticator.may_read("anybody")
+        await pool.start()
+
+    async def test_everybody_if_there_is_no_door_to_ask_at(self, pool):
+        assert await XenApiAuthenticator(pool.url("http")).may_read("anybody")

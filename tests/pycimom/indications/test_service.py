@@ -253,3 +253,30 @@ class TestRestart:
         assert (alert.classname, alert["EventID"], alert["AlertType"]) == ("CIM_AlertIndication", "SERVER_STARTED", 7)
         rig.source.emit(change(3, 2))
         assert (await listener.next()).classname == "Test_SystemModification"
+
+
+class TestOwners:
+    async def test_a_subscription_stops_when_its_owner_may_read_no_longer(
+        self, rig: Rig, listen: Callable[..., Listener]
+    ):
+        answers = iter([False, True, False, False])  # at first it was but for a moment that nobody knew her
+
+        async def may_read(user: str) -> bool:
+            return user == "root" or next(answers)
+
+        service, listener = await rig.start(may_read=may_read), listen()
+        name = await subscription(service, listener.url, ALL)
+        handler = name.get("Handler")
+        own = await add_filter(service, ALL, Name="the administrator's")
+        wanted = Instance("CIM_IndicationSubscription", {"Filter": own, "Handler": handler})
+        await service.create_instance(ADMINISTRATOR, wanted)
+
+        seconds, release = await rig.pauses.next()
+        assert seconds == 60
+        for state in (2, 2, 2, 4):
+            release.set()
+            _, release = await rig.pauses.next()
+            assert service.view().instance(name).get("SubscriptionState") == state
+        assert len(rig.source.sinks) == 1
+        rig.source.emit(change(3, 2))
+        assert (await listener.next())["IndicationFilterName"] == "the administrator's"
