@@ -14,6 +14,7 @@ COMMANDS = {
     "check-config": "check a settings file, and say which doors it would open",
     "backup": "copy the pool while it is in use",
     "restore": "make the pool what it was when a backup was made",
+    "validate": "look at everything that a CIM server shows, and say what breaks the rules",
     "schema": "get and compile the DMTF CIM schema",
 }
 

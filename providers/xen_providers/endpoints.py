@@ -38,7 +38,7 @@ def lan_endpoint(name: str, system: str, owner: str, caption: str) -> MappedClas
             "Name": key(string("uuid")),
             "Caption": string(constant(caption)),
             "ElementName": string("MAC"),
-            "MACAddress": string("MAC"),
+            "MACAddress": string("MAC", lambda mac: mac.replace(":", "")),  # twelve digits, as the DMTF wants it
             "LANID": string(computed(_connected_to, "currently_attached", "network.uuid")),
             "ProtocolIFType": uint16(constant(ETHERNET)),
             "MaxDataSize": uint32(computed(_bits, "MTU")),

@@ -100,6 +100,7 @@ COMPUTER_SYSTEM = MappedClass(
     properties={
         "CreationClassName": key(string(constant("Xen_ComputerSystem"))),
         "Name": key(string("uuid")),
+        "NameFormat": string(constant("Other")),
         "InstanceID": string("uuid", xen_id),
         "Caption": string(computed(_caption, "is_control_domain")),
         "ElementName": string("name_label"),

@@ -1,0 +1,1 @@
+"""What `xen-cim validate` looks for: violations of MOF, keys, references and profiles, by any CIM server."""
