@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import queue
 import socket
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import pywbem
@@ -40,28 +43,39 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def subscribe(bridge) -> Iterator:
-    """Subscribe a new listener to a query; everything is taken away again."""
+def listen() -> Iterator[Callable[[], Subscriber]]:
+    """Begin to listen, without a subscription."""
     listeners = []
+
+    def listen() -> Subscriber:
+        port = free_port()
+        subscriber = Subscriber(pywbem.WBEMListener("127.0.0.1", http_port=port), f"http://127.0.0.1:{port}")
+        subscriber.listener.add_callback(lambda indication, host: subscriber.received.put(indication))
+        subscriber.listener.start()
+        listeners.append(subscriber.listener)
+        return subscriber
+
+    yield listen
+    for each in listeners:
+        each.stop()
+
+
+@pytest.fixture
+def subscribe(bridge, listen) -> Iterator[Callable[[str], Subscriber]]:
+    """Subscribe a new listener to a query; everything is taken away again."""
     with bridge.wbem() as wbem, pywbem.WBEMSubscriptionManager("tests") as manager:
         server = manager.add_server(pywbem.WBEMServer(wbem))
 
         def subscribe(query: str) -> Subscriber:
-            port = free_port()
-            listener = pywbem.WBEMListener("127.0.0.1", http_port=port)
-            subscriber = Subscriber(listener, f"http://127.0.0.1:{port}")
-            listener.add_callback(lambda indication, host: subscriber.received.put(indication))
-            listener.start()
-            listeners.append(listener)
-            destination = manager.add_destination(server, subscriber.url, owned=True, destination_id=str(port))
-            filter_ = manager.add_filter(server, "root/cimv2", query, "WQL", owned=True, filter_id=str(port))
+            subscriber = listen()
+            port = subscriber.url.rpartition(":")[2]
+            destination = manager.add_destination(server, subscriber.url, owned=True, destination_id=port)
+            filter_ = manager.add_filter(server, "root/cimv2", query, "WQL", owned=True, filter_id=port)
             manager.add_subscriptions(server, filter_.path, destination.path, owned=True)
             return subscriber
 
         yield subscribe
         manager.remove_server(server)
-    for listener in listeners:
-        listener.stop()
 
 
 def system(xenapi, vm) -> pywbem.CIMInstanceName:
@@ -121,3 +135,91 @@ def test_a_filter_that_makes_no_sense_is_refused(subscribe):
     with pytest.raises(pywbem.CIMError) as refused:
         subscribe("SELECT * FROM Xen_ComputerSystemModification WHERE SourceInstance.EnabledState = = 3")
     assert refused.value.status_code == pywbem.CIM_ERR_INVALID_QUERY
+
+
+@pytest.fixture
+def mark(xenapi, halted_vm) -> Iterator[Callable[[], None]]:
+    """Make the change that until_mark waits for."""
+    before = xenapi.VM.get_name_description(halted_vm)
+    yield lambda: xenapi.VM.set_name_description(halted_vm, MARK)
+    xenapi.VM.set_name_description(halted_vm, before)
+
+
+def test_the_filters_that_are_there_already(bridge, mark, listen):
+    """One is subscribed to by pywbem's manager, which must leave it there."""
+    subscriber = listen()
+    with bridge.wbem() as wbem, pywbem.WBEMSubscriptionManager("static") as manager:
+        server = manager.add_server(pywbem.WBEMServer(wbem))
+        chosen = next(
+            each
+            for each in manager.get_all_filters(server)
+            if each["Name"] == "xen-cim:root/cimv2:Xen_ComputerSystemModification"
+        )
+        destination = manager.add_destination(server, subscriber.url, owned=True, destination_id="static")
+        manager.add_subscriptions(server, chosen.path, destination.path, owned=True)
+        mark()
+        assert subscriber.until_mark() == []
+        manager.remove_server(server)
+        with pytest.raises(pywbem.CIMError) as refused:
+            wbem.DeleteInstance(chosen.path)
+        assert refused.value.status_code == pywbem.CIM_ERR_ACCESS_DENIED
+
+
+def test_a_whole_collection(bridge, xenapi, halted_vm, mark, listen):
+    subscriber = listen()
+    with bridge.wbem() as wbem:
+        wbem.default_namespace = "root/interop"
+        handler = wbem.CreateInstance(
+            pywbem.CIMInstance("CIM_ListenerDestinationCIMXML", {"Destination": subscriber.url})
+        )
+        collections = {each["InstanceID"]: each.path for each in wbem.EnumerateInstances("CIM_FilterCollection")}
+        assert wbem.AssociatorNames(collections["xen-cim:root/cimv2:Alerts"], AssocClass="CIM_MemberOfCollection")
+        made = [
+            wbem.CreateInstance(
+                pywbem.CIMInstance("CIM_FilterCollectionSubscription", {"Filter": path, "Handler": handler})
+            )
+            for path in collections.values()
+        ]
+        mark()
+        found = {subscriber.received.get(timeout=20).classname for _ in range(2)}
+        assert found == {"Xen_ComputerSystemModification", "Xen_VirtualSystemSettingDataModification"}
+        uuid = xenapi.VM.get_uuid(halted_vm)
+        xenapi.message.create("VM_CRASHED", 3, "VM", uuid, "It crashed.")
+        alert = subscriber.received.get(timeout=20)
+        assert (alert.classname, alert["Message"]) == ("Xen_AlertIndication", "It crashed.")
+        assert uuid in alert["AlertingManagedElement"]
+        for path in (*made, handler):
+            wbem.DeleteInstance(path)
+
+
+def pywbemcli(bridge, *arguments: str) -> str:
+    command = [Path(sys.executable).with_name("pywbemcli"), "-s", bridge.url("cim-http"), "-u", bridge.user]
+    done = subprocess.run(
+        [*command, "-p", bridge.password, "subscription", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("ownership", ["--owned", "--permanent"])
+def test_the_subscription_group_of_pywbemcli(bridge, mark, listen, ownership):
+    subscriber = listen()
+    suffix = ownership.strip("-")
+    query = "SELECT * FROM Xen_ComputerSystemModifiedIndication"
+    pywbemcli(bridge, "add-destination", f"d-{suffix}", "--listener-url", subscriber.url, ownership)
+    pywbemcli(bridge, "add-filter", f"f-{suffix}", "-q", query, "--source-namespaces", "root/cimv2", ownership)
+    pywbemcli(bridge, "add-subscription", f"d-{suffix}", f"f-{suffix}", ownership)
+    mark()
+    indication = subscriber.received.get(timeout=20)
+    assert indication.classname == "Xen_ComputerSystemModifiedIndication"
+    assert indication["SourceInstance"]["Description"] == MARK
+    assert "xen-cim:root/cimv2:Xen_ComputerSystemModification" in pywbemcli(bridge, "list-filters")
+    assert f"d-{suffix}" in pywbemcli(bridge, "list-destinations")
+    pywbemcli(bridge, "remove-subscription", f"d-{suffix}", f"f-{suffix}")
+    pywbemcli(bridge, "remove-filter", f"f-{suffix}", ownership)
+    pywbemcli(bridge, "remove-destination", f"d-{suffix}", ownership)
+    assert f"d-{suffix}" not in pywbemcli(bridge, "list-destinations")

@@ -172,10 +172,14 @@ class Rig:
 
 
 class RawListener:
-    """A listener that answers each request with the next of some prepared bytes, then hangs up if told so."""
+    """A listener that answers each request with the next of some prepared bytes, then hangs up if these say so.
 
-    def __init__(self, answers: Sequence[bytes], tls: ssl.SSLContext | None = None) -> None:
+    None is no answer, with the connection left open. It takes ``pause`` seconds for each answer.
+    """
+
+    def __init__(self, answers: Sequence[bytes | None], tls: ssl.SSLContext | None = None, pause: float = 0.0) -> None:
         self._answers = list(answers)
+        self._pause = pause
         self._tls = tls
         self.requests: asyncio.Queue[tuple[dict[str, str], bytes]] = asyncio.Queue()
         self.connections = 0
@@ -197,6 +201,10 @@ class RawListener:
                 body = await reader.readexactly(int(headers["content-length"]))
                 self.requests.put_nowait((headers, body))
                 answer = self._answers.pop(0)
+                await asyncio.sleep(self._pause)
+                if answer is None:
+                    await reader.read()  # until the other side hangs up
+                    break
                 writer.write(answer)
                 await writer.drain()
                 if b"Connection: close" in answer or not answer or answer.startswith(b"HTTP/1.0"):
