@@ -53,12 +53,12 @@ SUBJECTS: Mapping[str, tuple[str, frozenset[str]]] = {
         frozenset(
             {
                 "CIM_DiskDrive",
+                "CIM_LogicalDevice",
                 "CIM_LogicalDisk",
                 "CIM_Memory",
                 "CIM_NetworkPort",
                 "CIM_Processor",
                 "CIM_StorageExtent",
-                "Xen_Console",
             }
         ),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -110,6 +111,7 @@ class XenProvider(Provider):
         self._recovery: asyncio.Task[None] | None = None
         self._sampler = Sampler(self._connection)
         self._view: XenView | None = None
+        self._preparing = ThreadPoolExecutor(1, "view")
 
     @cached_property
     def declarations(self) -> Mapping[str, ClassDeclaration]:
@@ -136,6 +138,7 @@ class XenProvider(Provider):
             self._recovery.cancel()
             await asyncio.gather(self._recovery, return_exceptions=True)
         await self._inventory.stop()
+        self._preparing.shutdown(wait=False, cancel_futures=True)
         await self._sampler.stop()
         await self._connection.close()
 
@@ -156,6 +159,10 @@ class XenProvider(Provider):
         if self._view is None:
             raise CimError(Status.FAILED, f"The pool at {self._endpoint} cannot be read: {self._inventory.problem}")
         return self._view
+
+    def _prepare(self, names: Collection[str]) -> None:
+        if self._view is not None:
+            self._view.prepare(names)
 
     def _follow(self, before: Version | None, after: Version, changes: Sequence[Change]) -> None:
         if self._view is None or before is None or self._view.version.number != before.number:
@@ -215,6 +222,8 @@ class XenProvider(Provider):
     def watch(self, classes: Collection[str], sink: Callable[[Indication], None]) -> Callable[[], None]:
         """Call ``sink`` for each indication of exactly these classes, in order; the result ends that."""
         ends = [each.watch(classes, sink) for each in (self._watchers, self._alerts)]
+        # What is watched must be known before it changes; to learn that of a large pool would keep the loop for long.
+        self._preparing.submit(self._prepare, list(self._watchers.subjects))
 
         def end() -> None:
             for each in ends:

@@ -115,8 +115,7 @@ class XenView:
         by_class: dict[str, list[Change]] = defaultdict(list)
         for change in changes:
             by_class[change.cls].append(change)
-        for name in watched:
-            self._table(name)
+        self.prepare(watched)
         inputs = replace(self._inputs, version=version, times=self._times_after(version, by_class, moment))
         indexes = {
             key: index.renewed(by_class[key.cls]) if key.cls in by_class else index
@@ -206,6 +205,11 @@ class XenView:
                 slots = self._joining(compiled.mapped, each, name)
                 found.update(((slot.ref, slot.part), slot.instance) for slot in slots)
         return list(found.values())
+
+    def prepare(self, names: Iterable[str]) -> None:
+        """Make the tables of some classes (lower case), as their first reader would."""
+        for name in names:
+            self._table(name)
 
     def _table(self, name: str) -> Table | None:
         """Return the table of a class (lower case)."""

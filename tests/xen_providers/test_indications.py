@@ -11,6 +11,7 @@ from cim_provider import Indication
 from xen_providers.indications import INDICATIONS, STYLES, SUBJECTS
 from xen_providers.provider import CLASSES
 from xen_providers.work import JOB
+from xenapi_client import XenApiError
 
 KINDS = ["Xen_ComputerSystemCreation", "Xen_ComputerSystemDeletion", "Xen_ComputerSystemModification"]
 
@@ -37,7 +38,8 @@ def all_seen(xen, provider):
 
 
 def change(indication: Indication, name: str):
-    return tuple(indication.instance.get(each).get(name) for each in ("PreviousInstance", "SourceInstance"))
+    ends = (indication.instance.get(each) for each in ("PreviousInstance", "SourceInstance"))
+    return tuple(None if each is None else each.get(name) for each in ends)
 
 
 async def test_a_start_is_one_modification(told, xen, halted, all_seen, system_name):
@@ -257,3 +259,41 @@ async def test_indications_explain_every_difference(provider, xen, halted, all_s
     stems = [name for name in SUBJECTS if name != "Xen_ComputerSystemMigrationJob"]  # which is told of as a job
     coming_and_going = {"Xen_HostComputerSystemCreation", "Xen_HostComputerSystemDeletion"}
     assert kinds == {stem + end for stem in stems for end in STYLES[0].values()} - coming_and_going
+
+
+async def test_after_lost_events_the_net_difference_is_told(
+    provider, told, xen, halted, monkeypatch, until, system_name
+):
+    name = await system_name(halted)
+    records = await xen.call("VM.get_all_records")
+    other = next(
+        ref
+        for ref, each in records.items()
+        if ref != halted and each["power_state"] == "Halted" and not each["is_a_template"]
+    )
+    gone = await system_name(other)
+    call, held, lost = provider._connection.call, asyncio.Event(), []
+
+    async def lose(method, *parameters, **options):
+        """Hold back the next events, and then say that they are lost."""
+        if method != "event.from" or lost:
+            return await call(method, *parameters, **options)
+        await held.wait()
+        lost.append(method)
+        raise XenApiError("EVENTS_LOST", [])
+
+    monkeypatch.setattr(provider._connection, "call", lose)
+    await xen.call("VM.set_name_label", halted, "seen")
+    await until(lambda view: view.instance(name).get("ElementName") == "seen")
+    told.clear()
+    for label in ("lost", "and", "found"):
+        await xen.call("VM.set_name_label", halted, label)
+    await xen.call("VM.destroy", other)
+    held.set()
+    await until(lambda view: view.instance(gone) is None)
+    assert lost
+    assert {each.class_name: change(each, "ElementName") for each in told} == {
+        "Xen_ComputerSystemModification": ("seen", "found"),
+        "Xen_ComputerSystemDeletion": (None, records[other]["name_label"]),
+    }
+    assert len(told) == 2

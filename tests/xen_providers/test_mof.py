@@ -37,8 +37,8 @@ def archive() -> Path:
 
 
 @pytest.fixture(scope="module")
-def classes(tmp_path_factory) -> dict[str, CIMClass]:
-    """The declared classes with all that they inherit, compiled from the MOF."""
+def repository(tmp_path_factory) -> FakedWBEMConnection:
+    """What has the classes of the MOF, and those of the DMTF schema that these need."""
     folder = tmp_path_factory.mktemp("schema")
     with zipfile.ZipFile(archive()) as file:
         file.extractall(folder)
@@ -49,12 +49,18 @@ def classes(tmp_path_factory) -> dict[str, CIMClass]:
     bases = {name for text in texts for name in re.findall(r"\b(CIM_\w+)", text)} - own
     connection.compile_schema_classes(sorted(bases), str(main))
     connection.compile_mof_file(str(MOF / "Xen.mof"), search_paths=[str(MOF)])
+    return connection
+
+
+@pytest.fixture(scope="module")
+def classes(repository) -> dict[str, CIMClass]:
+    """The declared classes with all that they inherit."""
     names = [
         each.classname
-        for each in connection.EnumerateClasses(DeepInheritance=True)
+        for each in repository.EnumerateClasses(DeepInheritance=True)
         if each.classname.startswith("Xen_")
     ]
-    return {name: connection.GetClass(name, LocalOnly=False, IncludeQualifiers=True) for name in names}
+    return {name: repository.GetClass(name, LocalOnly=False, IncludeQualifiers=True) for name in names}
 
 
 @pytest.mark.parametrize("declared", DECLARATIONS, ids=lambda each: each.name)
@@ -121,3 +127,19 @@ def test_every_file_is_included_once_and_everything_is_described(classes):
         own = [each for each in (*cls.properties.values(), *cls.methods.values()) if each.class_origin == cls.classname]
         for each in (cls, *own):
             assert "Description" in each.qualifiers
+
+
+def test_indications_are_about_all_classes_of_their_kind(repository):
+    """A class that comes later is told of, if its ancestors are what others are told of."""
+
+    def ancestors(name: str) -> set[str]:
+        found = {name}
+        while name := repository.GetClass(name).superclass:
+            found.add(name)
+        return found
+
+    kinds = {each.common for each in INDICATIONS}
+    told = {
+        each.name: {kind.common for kind in INDICATIONS if kind.is_about(each)} for each in CLASSES if not each.ends
+    }
+    assert told == {name: ancestors(name) & kinds for name in told}
