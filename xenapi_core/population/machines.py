@@ -90,7 +90,7 @@ def make_vms(making: Making) -> None:
     for number, template in zip(range(vms.count), cycle(making.scenario.templates), strict=False):
         path = f"vm/{number}"
         if number == vms.count - 1 and number:  # the last VM is to be the last object of its class
-            make_snapshots(making, "vm/0", made[0])
+            make_snapshots(making, made)
         made.append(_make_vm(making, path, vms.name.format(number=number + 1), template))
         _make_devices(making, path, made[-1], number, template)
     running = 0

@@ -1,8 +1,11 @@
-"""The snapshots of a simulated pool: two snapshots and a checkpoint of the first VM."""
+"""The snapshots of a simulated pool: which VMs have some, with memory or without, and to which they were taken back."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 
 from xenapi_core.classes import power
 from xenapi_core.classes.cloning import configuration
@@ -11,15 +14,50 @@ from xenapi_core.population.context import Making
 from xenapi_core.population.storage import make_image
 
 
-def make_snapshots(making: Making, path: str, vm: str) -> None:
-    """Make the snapshots of a VM, one after the other, and a checkpoint last."""
-    for number, name in enumerate(("Installed", "Before the update")):
-        _make_snapshot(making, f"{path}/snapshot/{number}", vm, name, days=9 - number)
-    made = _make_snapshot(making, f"{path}/snapshot/2", vm, "At work", days=1)
+@dataclass(frozen=True)
+class History:
+    """The snapshots of a VM."""
+
+    taken: Mapping[str, int]
+    """By name, oldest first: how many days ago."""
+    with_memory: str
+    """The one that is a checkpoint; "" if none is."""
+    taken_back_to: str = ""
+    """The one that the VM goes on from; "" if that is the newest."""
+
+
+HISTORIES: Mapping[int, History] = MappingProxyType(
+    {
+        0: History({"Installed": 9, "Before the update": 8, "At work": 1}, with_memory="At work"),
+        4: History({"Freshly installed": 12, "With another kernel": 6}, "", taken_back_to="Freshly installed"),
+        6: History({"Under load": 5, "Reconfigured": 2}, "Under load", taken_back_to="Under load"),
+    }
+)
+"""By the number of the VM."""
+
+
+def make_snapshots(making: Making, vms: Sequence[str]) -> None:
+    """Make the snapshots of some VMs, as far as there are so many."""
+    for number, history in HISTORIES.items():
+        if number < len(vms):
+            _make_history(making, f"vm/{number}", vms[number], history)
+
+
+def _make_history(making: Making, path: str, vm: str, history: History) -> None:
+    made: dict[str, str] = {}
+    for number, (name, days) in enumerate(history.taken.items()):
+        made[name] = _make_snapshot(making, f"{path}/snapshot/{number}", vm, name, days=days)
+        if name == history.with_memory:
+            _keep_memory(making, f"{path}/snapshot/{number}/memory", vm, made[name])
+    if history.taken_back_to:
+        making.change.update(vm, parent=made[history.taken_back_to])
+
+
+def _keep_memory(making: Making, path: str, vm: str, snapshot: str) -> None:
     memory = making.change.record(vm)["memory_dynamic_max"]
     size = memory + power.MEMORY_IMAGE_RESERVE
-    image = make_image(making, f"{path}/snapshot/2/memory", size, size, name_label="Suspend image", type="suspend")
-    making.change.update(made, power_state="Suspended", suspend_VDI=image, memory_target=memory)
+    image = make_image(making, path, size, size, name_label="Suspend image", type="suspend")
+    making.change.update(snapshot, power_state="Suspended", suspend_VDI=image, memory_target=memory)
 
 
 def _make_snapshot(making: Making, path: str, vm: str, name: str, *, days: int) -> str:

@@ -52,6 +52,7 @@ def _make_repository(making: Making, path: str, storage: Storage, hosts: list[st
         type=storage.type,
         content_type="iso" if storage.type == "iso" else "user",
         shared=storage.shared,
+        is_tools_sr=any(image.tools for image in storage.images),
         physical_size=size,
         virtual_allocation=used,
         physical_utilisation=used,
@@ -70,6 +71,7 @@ def _make_repository(making: Making, path: str, storage: Storage, hosts: list[st
             physical_utilisation=image.size_mib * MIB,
             read_only=True,
             sharable=True,
+            is_tools_iso=image.tools,
             managed=True,
         )
         making.discs.append(disc)
