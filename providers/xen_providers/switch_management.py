@@ -12,7 +12,9 @@ from xen_providers.device_settings import last_part
 from xen_providers.inputs import Inputs, Settings, needed
 from xen_providers.methods import Call
 from xen_providers.outcomes import COMPLETED, Failure, MethodError, invalid
-from xen_providers.parameters import JOB, RASD, SYSTEM, VSSD, method, reference, resulting, settings_of
+from xen_providers.parameters import (
+    system_management,
+)
 from xen_providers.work import Work
 from xenapi_client import Record
 
@@ -247,28 +249,14 @@ async def _modify_system_settings(call: Call, inputs: Inputs) -> MethodResult:
 
 
 METHODS: Mapping[str, MappedMethod] = {
-    "DefineSystem": method(
-        _define_system,
-        SystemSettings=settings_of(VSSD),
-        ResourceSettings=settings_of(RASD, array=True),
-        ReferenceConfiguration=reference(VSSD),
-        ResultingSystem=resulting(SYSTEM),
-        Job=JOB,
+    **system_management(
+        {
+            "DefineSystem": _define_system,
+            "DestroySystem": _destroy_system,
+            "ModifySystemSettings": _modify_system_settings,
+            "AddResourceSettings": _add_resource_settings,
+            "ModifyResourceSettings": _modify_resource_settings,
+            "RemoveResourceSettings": _remove_resource_settings,
+        }
     ),
-    "DestroySystem": method(_destroy_system, AffectedSystem=reference(SYSTEM), Job=JOB),
-    "AddResourceSettings": method(
-        _add_resource_settings,
-        AffectedConfiguration=reference(VSSD),
-        ResourceSettings=settings_of(RASD, array=True),
-        ResultingResourceSettings=resulting(RASD, array=True),
-        Job=JOB,
-    ),
-    "ModifyResourceSettings": method(
-        _modify_resource_settings,
-        ResourceSettings=settings_of(RASD, array=True),
-        ResultingResourceSettings=resulting(RASD, array=True),
-        Job=JOB,
-    ),
-    "RemoveResourceSettings": method(_remove_resource_settings, ResourceSettings=reference(RASD, array=True), Job=JOB),
-    "ModifySystemSettings": method(_modify_system_settings, SystemSettings=settings_of(VSSD), Job=JOB),
 }

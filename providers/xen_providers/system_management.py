@@ -23,7 +23,17 @@ from xen_providers.inputs import Inputs, Settings, as_text, embedded, needed
 from xen_providers.machines import Machine, find_machine, machine_or_none, system
 from xen_providers.methods import Call
 from xen_providers.outcomes import COMPLETED, MethodError, invalid
-from xen_providers.parameters import JOB, RASD, SYSTEM, VSSD, method, reference, resulting, settings_of
+from xen_providers.parameters import (
+    JOB,
+    RASD,
+    SYSTEM,
+    VSSD,
+    method,
+    reference,
+    resulting,
+    settings_of,
+    system_management,
+)
 from xen_providers.removal import remove
 from xen_providers.resource_settings import MEMORY, PROCESSOR, Memory, Plan, Processors, Resource
 from xen_providers.state_changes import AFFECTED_VM
@@ -321,13 +331,15 @@ async def _stop_service(call: Call, inputs: Inputs) -> MethodResult:
 
 
 METHODS: Mapping[str, MappedMethod] = {
-    "DefineSystem": method(
-        _define_system,
-        SystemSettings=settings_of(VSSD),
-        ResourceSettings=settings_of(RASD, array=True),
-        ReferenceConfiguration=reference(VSSD),
-        ResultingSystem=resulting(SYSTEM),
-        Job=JOB,
+    **system_management(
+        {
+            "DefineSystem": _define_system,
+            "DestroySystem": _destroy_system,
+            "ModifySystemSettings": _modify_system_settings,
+            "AddResourceSettings": _add_resource_settings,
+            "ModifyResourceSettings": _modify_resource_settings,
+            "RemoveResourceSettings": _remove_resource_settings,
+        }
     ),
     "CopySystem": method(
         _copy_system,
@@ -337,7 +349,6 @@ METHODS: Mapping[str, MappedMethod] = {
         ResultingSystem=resulting(SYSTEM),
         Job=JOB,
     ),
-    "DestroySystem": method(_destroy_system, AffectedSystem=reference(SYSTEM), Job=JOB),
     "ConvertToXenTemplate": method(_convert_to_template, System=reference(SYSTEM), ResultingTemplate=resulting(VSSD)),
     "FindPossibleHostsToRunOn": method(
         _find_possible_hosts,
@@ -345,7 +356,6 @@ METHODS: Mapping[str, MappedMethod] = {
         AffectedSystem=reference(SYSTEM),
         PossibleHosts=resulting(SYSTEM, array=True),
     ),
-    "ModifySystemSettings": method(_modify_system_settings, SystemSettings=settings_of(VSSD), Job=JOB),
     "AddResourceSetting": method(
         _add_resource_setting,
         AffectedSystem=reference(SYSTEM),
@@ -353,20 +363,6 @@ METHODS: Mapping[str, MappedMethod] = {
         ResultingResourceSetting=resulting(RASD),
         Job=JOB,
     ),
-    "AddResourceSettings": method(
-        _add_resource_settings,
-        AffectedConfiguration=reference(VSSD),
-        ResourceSettings=settings_of(RASD, array=True),
-        ResultingResourceSettings=resulting(RASD, array=True),
-        Job=JOB,
-    ),
-    "ModifyResourceSettings": method(
-        _modify_resource_settings,
-        ResourceSettings=settings_of(RASD, array=True),
-        ResultingResourceSettings=resulting(RASD, array=True),
-        Job=JOB,
-    ),
-    "RemoveResourceSettings": method(_remove_resource_settings, ResourceSettings=reference(RASD, array=True), Job=JOB),
     "StartService": method(_start_service),
     "StopService": method(_stop_service),
 }
