@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pycimom.mof_source import MofText, read_mof
-from xen_providers.declaration import End, Mapped, MappedClass
-from xen_providers.expressions import PART, POOL, Expression, Path
+from xen_providers.mapping.declaration import End, Mapped, MappedClass
+from xen_providers.mapping.expressions import PART, POOL, Expression, Path
 from xen_providers.provider import CLASSES
 from xen_tools.schema import model_files
 

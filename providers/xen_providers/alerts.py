@@ -9,12 +9,12 @@ import structlog
 
 from cim_provider import ClassDeclaration, Indication, Instance, InstanceName, Property, Value
 from xen_providers.conversions import NAMESPACE
-from xen_providers.declaration import MappedClass
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
 from xen_providers.indications import Sink
+from xen_providers.mapping.declaration import MappedClass
+from xen_providers.mapping.view import XenView
 from xen_providers.pools import HOST_POOL
 from xen_providers.storage import DISK_IMAGE, STORAGE_POOL
-from xen_providers.view import XenView
 from xen_providers.virtual_systems import COMPUTER_SYSTEM, COMPUTER_SYSTEM_SNAPSHOT, COMPUTER_SYSTEM_TEMPLATE
 from xenapi_client import Change, Operation, Record
 

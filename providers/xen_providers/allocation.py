@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from xen_providers.conversions import part_id
-from xen_providers.declaration import Mapped, MappedClass, association, key, string, uint16, uint16s
-from xen_providers.expressions import PART, computed, constant
+from xen_providers.mapping.declaration import Mapped, MappedClass, association, key, string, uint16, uint16s
+from xen_providers.mapping.expressions import PART, computed, constant
 
 DEFAULT = 2
 """A characteristic of capabilities: they are those that hold unless others are chosen."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from xen_providers import snapshot_management
-from xen_providers.declaration import (
+from xen_providers.hosts import HOST_COMPUTER_SYSTEM
+from xen_providers.indications import INDICATIONS
+from xen_providers.jobs import STATE_CHANGE_JOB
+from xen_providers.mapping.declaration import (
     Mapped,
     MappedClass,
     association,
@@ -15,10 +17,8 @@ from xen_providers.declaration import (
     uint16s,
     uint32s,
 )
-from xen_providers.expressions import PART, POOL, Expression, constant, value
-from xen_providers.hosts import HOST_COMPUTER_SYSTEM
-from xen_providers.indications import INDICATIONS
-from xen_providers.jobs import STATE_CHANGE_JOB
+from xen_providers.mapping.expressions import PART, POOL, Expression, constant, value
+from xen_providers.methods import snapshot_management
 from xen_providers.services import (
     METRIC_SERVICE,
     STORAGE_POOL_MANAGEMENT_SERVICE,

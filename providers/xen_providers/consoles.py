@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from xen_providers.conversions import given, in_table, part_id
-from xen_providers.declaration import MappedClass, association, boolean, key, string, uint16, uint64
-from xen_providers.device_settings import PROTOCOLS
 from xen_providers.devices import PRESENT, device
-from xen_providers.expressions import computed, constant
-from xen_providers.units import COUNT
+from xen_providers.mapping.declaration import MappedClass, association, boolean, key, string, uint16, uint64
+from xen_providers.mapping.expressions import computed, constant
+from xen_providers.methods.device_settings import PROTOCOLS
+from xen_providers.methods.units import COUNT
 from xen_providers.virtual_systems import COMPUTER_SYSTEM, SETTINGS
 
 GRAPHICS_CONTROLLER, VIRTUALIZED = 24, 3

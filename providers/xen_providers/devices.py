@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from cim_provider import InstanceName
 from xen_providers.conversions import part_id
-from xen_providers.declaration import WHOLE, Mapped, MappedClass, key, string, uint16, uint16s
-from xen_providers.expressions import Expression, constant, joined, parse_path, value
+from xen_providers.mapping.declaration import WHOLE, Mapped, MappedClass, key, string, uint16, uint16s
+from xen_providers.mapping.expressions import Expression, constant, joined, parse_path, value
 
 ENABLED, OFFLINE = 2, 6
 OK, DORMANT = 2, 15

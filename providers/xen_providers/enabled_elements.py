@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from xen_providers.allocation import EXISTING
 from xen_providers.conversions import xen_id
-from xen_providers.declaration import MappedClass, association, boolean, key, string, uint16s
-from xen_providers.expressions import Expression, constant
+from xen_providers.mapping.declaration import MappedClass, association, boolean, key, string, uint16s
+from xen_providers.mapping.expressions import Expression, constant
 
 
 def enabled_element_capabilities(element: MappedClass, caption: str, states: Expression) -> MappedClass:

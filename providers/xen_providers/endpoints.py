@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from xen_providers.declaration import MappedClass, key, string, uint16, uint32
 from xen_providers.devices import ATTACHED
-from xen_providers.expressions import computed, constant
+from xen_providers.mapping.declaration import MappedClass, key, string, uint16, uint32
+from xen_providers.mapping.expressions import computed, constant
 from xen_providers.virtual_systems import COMPUTER_SYSTEM
 
 ETHERNET = 6

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from xen_providers.allocation import EXISTING
 from xen_providers.conversions import part_id
-from xen_providers.declaration import Mapped, MappedClass, association, boolean, key, string, uint16, uint16s
-from xen_providers.expressions import constant
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
+from xen_providers.mapping.declaration import Mapped, MappedClass, association, boolean, key, string, uint16, uint16s
+from xen_providers.mapping.expressions import constant
 from xen_providers.virtual_systems import COMPUTER_SYSTEM, SETTINGS, element_setting_data
 
 OK, HEALTHY = 2, 5

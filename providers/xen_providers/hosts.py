@@ -6,11 +6,20 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from xen_providers.conversions import moment, pairs, words
-from xen_providers.declaration import MappedClass, MappedMethod, datetime_, key, string, strings, uint16, uint16s
 from xen_providers.enabled_elements import enabled_element_capabilities, has_capabilities
-from xen_providers.expressions import computed, constant
-from xen_providers.reading import last_change
-from xen_providers.state_changes import (
+from xen_providers.mapping.declaration import (
+    MappedClass,
+    MappedMethod,
+    datetime_,
+    key,
+    string,
+    strings,
+    uint16,
+    uint16s,
+)
+from xen_providers.mapping.expressions import computed, constant
+from xen_providers.mapping.reading import last_change
+from xen_providers.methods.state_changes import (
     ENABLE,
     HOST_STATES,
     MAINTAIN,

@@ -13,8 +13,8 @@ import structlog
 
 from cim_provider import ClassDeclaration, Indication, Instance, InstanceName, Property, Value
 from xen_providers.conversions import NAMESPACE
-from xen_providers.declaration import MappedClass
-from xen_providers.table import Step
+from xen_providers.mapping.declaration import MappedClass
+from xen_providers.mapping.table import Step
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from cim_provider import Instance
 from xen_providers.conversions import in_table, moment, xen_id
-from xen_providers.declaration import (
+from xen_providers.hosts import HOST_COMPUTER_SYSTEM
+from xen_providers.mapping.declaration import (
     AnyOf,
     Mapped,
     MappedClass,
@@ -22,12 +23,11 @@ from xen_providers.declaration import (
     uint16,
     uint16s,
 )
-from xen_providers.embedded import parse_name
-from xen_providers.expressions import computed, constant
-from xen_providers.hosts import HOST_COMPUTER_SYSTEM
-from xen_providers.job_control import JOB_METHODS, delete_job
-from xen_providers.outcomes import WRONG_STATE
-from xen_providers.state_changes import (
+from xen_providers.mapping.expressions import computed, constant
+from xen_providers.methods.embedded import parse_name
+from xen_providers.methods.job_control import JOB_METHODS, delete_job
+from xen_providers.methods.outcomes import WRONG_STATE
+from xen_providers.methods.state_changes import (
     AFFECTED_HOST,
     AFFECTED_VM,
     INVALID_TRANSITION,
@@ -35,8 +35,8 @@ from xen_providers.state_changes import (
     LEFT_TO_XEN,
     REQUESTED,
 )
+from xen_providers.methods.work import JOB, METHOD, RESULT, TARGET
 from xen_providers.virtual_systems import COMPUTER_SYSTEM
-from xen_providers.work import JOB, METHOD, RESULT, TARGET
 from xenapi_client import XenApiError
 
 RUNNING, COMPLETED, TERMINATED, EXCEPTION = 4, 7, 8, 10

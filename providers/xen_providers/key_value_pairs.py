@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from xen_providers.conversions import part_id
-from xen_providers.declaration import MappedClass, association, boolean, key, string, uint16, uint64
-from xen_providers.device_settings import KVP_ENABLED, KVP_PREFIX, KVP_RESERVED
 from xen_providers.devices import PRESENT, device
-from xen_providers.expressions import PART, computed, constant
-from xen_providers.units import COUNT
+from xen_providers.mapping.declaration import MappedClass, association, boolean, key, string, uint16, uint64
+from xen_providers.mapping.expressions import PART, computed, constant
+from xen_providers.methods.device_settings import KVP_ENABLED, KVP_PREFIX, KVP_RESERVED
+from xen_providers.methods.units import COUNT
 from xen_providers.virtual_systems import COMPUTER_SYSTEM, SETTINGS
 
 OTHER, VIRTUALIZED = 1, 3

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from xen_providers.allocation import DEDICATED, DISABLED, GENERAL, allocation_capabilities
-from xen_providers.declaration import Mapped, association, boolean, string, uint16, uint64
 from xen_providers.devices import PRESENT, device
-from xen_providers.expressions import PART, computed, constant
 from xen_providers.host_resources import HostResource, resource_pool, resource_settings
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
-from xen_providers.units import BYTE
+from xen_providers.mapping.declaration import Mapped, association, boolean, string, uint16, uint64
+from xen_providers.mapping.expressions import PART, computed, constant
+from xen_providers.methods.units import BYTE
 from xen_providers.virtual_systems import COMPUTER_SYSTEM
 
 RESOURCE_TYPE, SUBTYPE = 4, "Xen Memory"

@@ -12,7 +12,7 @@ from typing import Any
 
 from cim_provider import InstanceName
 from xen_providers.conversions import moment
-from xen_providers.declaration import (
+from xen_providers.mapping.declaration import (
     AnyOf,
     Destination,
     MappedClass,
@@ -24,7 +24,7 @@ from xen_providers.declaration import (
     uint16,
     uint16s,
 )
-from xen_providers.expressions import PART, POOL, Expression, computed, constant, joined, value
+from xen_providers.mapping.expressions import PART, POOL, Expression, computed, constant, joined, value
 from xen_providers.memory import HOST_MEMORY, MEMORY
 from xen_providers.networking import HOST_NETWORK_PORT, NETWORK_PORT
 from xen_providers.processors import HOST_PROCESSOR, PROCESSOR

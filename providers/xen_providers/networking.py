@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from xen_providers.conversions import given, in_table, natural, part_id
-from xen_providers.declaration import (
+from xen_providers.devices import ATTACHED, device
+from xen_providers.endpoints import lan_endpoint
+from xen_providers.hosts import HOST_COMPUTER_SYSTEM
+from xen_providers.mapping.declaration import (
     Destination,
     MappedClass,
     association,
@@ -19,10 +22,7 @@ from xen_providers.declaration import (
     uint32,
     uint64,
 )
-from xen_providers.devices import ATTACHED, device
-from xen_providers.endpoints import lan_endpoint
-from xen_providers.expressions import computed, constant, value
-from xen_providers.hosts import HOST_COMPUTER_SYSTEM
+from xen_providers.mapping.expressions import computed, constant, value
 from xen_providers.virtual_switches import (
     ETHERNET,
     ETHERNET_CONNECTION,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from xen_providers import pool_management
 from xen_providers.conversions import xen_id
-from xen_providers.declaration import MappedClass, association, boolean, key, string
-from xen_providers.expressions import POOL, constant
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
+from xen_providers.mapping.declaration import MappedClass, association, boolean, key, string
+from xen_providers.mapping.expressions import POOL, constant
+from xen_providers.methods import pool_management
 
 HOST_POOL = MappedClass(
     "Xen_HostPool",

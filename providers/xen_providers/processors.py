@@ -7,12 +7,12 @@ from typing import Any
 
 from xen_providers.allocation import GENERAL, SHARED, allocation_capabilities
 from xen_providers.conversions import percentage, setting
-from xen_providers.declaration import association, string, uint16, uint32, uint64
 from xen_providers.devices import PRESENT, device, device_name
-from xen_providers.expressions import PART, Expression, computed, constant, identity, value
 from xen_providers.host_resources import HostResource, resource_pool, resource_settings
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
-from xen_providers.units import COUNT
+from xen_providers.mapping.declaration import association, string, uint16, uint32, uint64
+from xen_providers.mapping.expressions import PART, Expression, computed, constant, identity, value
+from xen_providers.methods.units import COUNT
 from xen_providers.virtual_systems import COMPUTER_SYSTEM
 
 RESOURCE_TYPE, SUBTYPE = 3, "xen:vcpu"

@@ -6,9 +6,9 @@ Profile Registration (DSP1033) itself and Indications (DSP1054) are implemented,
 from __future__ import annotations
 
 from xen_providers import memory, processors
-from xen_providers.declaration import MappedClass, association, key, string, uint16, uint16s
-from xen_providers.expressions import POOL, Expression, constant, value
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
+from xen_providers.mapping.declaration import MappedClass, association, key, string, uint16, uint16s
+from xen_providers.mapping.expressions import POOL, Expression, constant, value
 from xen_providers.services import (
     METRIC_SERVICE,
     VIRTUAL_SYSTEM_MANAGEMENT_SERVICE,

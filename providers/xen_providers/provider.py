@@ -42,16 +42,16 @@ from xen_providers import (
     virtual_systems,
 )
 from xen_providers.alerts import ALERT, MESSAGE, Alerts
-from xen_providers.declaration import MappedClass
 from xen_providers.indications import INDICATIONS, LifecycleIndication, Watchers, told_once
-from xen_providers.inputs import Inputs
-from xen_providers.methods import Call
-from xen_providers.outcomes import MethodError
-from xen_providers.removal import REMOVAL
-from xen_providers.replica import Replica
-from xen_providers.sampling import Sampler
-from xen_providers.view import Model, XenView
-from xen_providers.work import Workshop
+from xen_providers.mapping.declaration import MappedClass
+from xen_providers.mapping.sampling import Sampler
+from xen_providers.mapping.view import Model, XenView
+from xen_providers.methods.call import Call
+from xen_providers.methods.inputs import Inputs
+from xen_providers.methods.outcomes import MethodError
+from xen_providers.methods.removal import REMOVAL
+from xen_providers.methods.replica import Replica
+from xen_providers.methods.work import Workshop
 from xenapi_client import Change, Connection, Inventory, Version
 
 log = structlog.get_logger(__name__)

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xen_providers import (
-    metric_service,
-    migration,
-    snapshot_management,
-    storage_management,
-    switch_management,
-    system_management,
-)
-from xen_providers.declaration import (
+from xen_providers.hosts import HOST_COMPUTER_SYSTEM
+from xen_providers.jobs import JOBS
+from xen_providers.mapping.declaration import (
     AnyOf,
     Mapped,
     MappedClass,
@@ -24,9 +18,15 @@ from xen_providers.declaration import (
     uint16,
     uint16s,
 )
-from xen_providers.expressions import POOL, constant
-from xen_providers.hosts import HOST_COMPUTER_SYSTEM
-from xen_providers.jobs import JOBS
+from xen_providers.mapping.expressions import POOL, constant
+from xen_providers.methods import (
+    metric_service,
+    migration,
+    snapshot_management,
+    storage_management,
+    switch_management,
+    system_management,
+)
 from xen_providers.storage import STORAGE_POOL
 from xen_providers.virtual_switches import VIRTUAL_SWITCH
 from xen_providers.virtual_systems import COMPUTER_SYSTEM, COMPUTER_SYSTEM_SNAPSHOT, COMPUTER_SYSTEM_TEMPLATE

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from xen_providers.conversions import part_id, xen_id
-from xen_providers.declaration import Mapped, MappedClass, association, key, string
-from xen_providers.expressions import computed, constant
+from xen_providers.mapping.declaration import Mapped, MappedClass, association, key, string
+from xen_providers.mapping.expressions import computed, constant
 from xen_providers.storage import DISK_IMAGE
 from xen_providers.virtual_systems import COMPUTER_SYSTEM, COMPUTER_SYSTEM_SNAPSHOT
 

@@ -8,7 +8,9 @@ from typing import Any
 from cim_provider import InstanceName
 from xen_providers.allocation import BOTH, DEDICATED, EXISTING, SHARED, allocation_capabilities
 from xen_providers.conversions import in_table, name_uri, natural, pairs, part_id
-from xen_providers.declaration import (
+from xen_providers.devices import ATTACHED, device
+from xen_providers.hosts import HOST_COMPUTER_SYSTEM
+from xen_providers.mapping.declaration import (
     MappedClass,
     association,
     boolean,
@@ -19,9 +21,7 @@ from xen_providers.declaration import (
     uint16s,
     uint64,
 )
-from xen_providers.devices import ATTACHED, device
-from xen_providers.expressions import PART, Expression, computed, constant, joined, value
-from xen_providers.hosts import HOST_COMPUTER_SYSTEM
+from xen_providers.mapping.expressions import PART, Expression, computed, constant, joined, value
 from xen_providers.virtual_systems import COMPUTER_SYSTEM, SETTINGS, element_setting_data
 
 ENABLED, NOT_APPLICABLE = 2, 12

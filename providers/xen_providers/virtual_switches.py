@@ -7,7 +7,9 @@ from typing import Any
 
 from xen_providers.allocation import EXISTING, GENERAL, SHARED, allocation_capabilities
 from xen_providers.conversions import name_uri, natural, pairs, part_id, xen_id
-from xen_providers.declaration import (
+from xen_providers.devices import ATTACHED, device
+from xen_providers.endpoints import OF_MACHINE, lan_endpoint
+from xen_providers.mapping.declaration import (
     MappedClass,
     association,
     boolean,
@@ -18,9 +20,7 @@ from xen_providers.declaration import (
     uint16s,
     uint64,
 )
-from xen_providers.devices import ATTACHED, device
-from xen_providers.endpoints import OF_MACHINE, lan_endpoint
-from xen_providers.expressions import computed, constant, joined
+from xen_providers.mapping.expressions import computed, constant, joined
 from xen_providers.virtual_systems import IN_FORCE
 
 ENABLED, NOT_APPLICABLE, OK, HEALTHY = 2, 12, 2, 5

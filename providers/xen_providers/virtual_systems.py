@@ -7,7 +7,9 @@ from typing import Any
 
 from cim_provider import InstanceName, Method
 from xen_providers.conversions import in_table, moment, name_uri, pairs, uri, words, xen_id
-from xen_providers.declaration import (
+from xen_providers.enabled_elements import enabled_element_capabilities, has_capabilities
+from xen_providers.hosts import HOST_COMPUTER_SYSTEM
+from xen_providers.mapping.declaration import (
     AnyOf,
     Mapped,
     MappedClass,
@@ -22,13 +24,11 @@ from xen_providers.declaration import (
     uint16,
     uint16s,
 )
-from xen_providers.device_settings import set_up_pairs
-from xen_providers.enabled_elements import enabled_element_capabilities, has_capabilities
-from xen_providers.expressions import Expression, computed, constant, joined, value
-from xen_providers.hosts import HOST_COMPUTER_SYSTEM
-from xen_providers.outcomes import STATE_CHANGE
-from xen_providers.reading import last_change
-from xen_providers.state_changes import (
+from xen_providers.mapping.expressions import Expression, computed, constant, joined, value
+from xen_providers.mapping.reading import last_change
+from xen_providers.methods.device_settings import set_up_pairs
+from xen_providers.methods.outcomes import STATE_CHANGE
+from xen_providers.methods.state_changes import (
     REQUEST_STATE_CHANGE,
     VM_TRANSITIONS,
     available_states,

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cim_provider import InstanceName
-from xen_providers.embedded import MofTextError, parse_instance, parse_name
+from xen_providers.methods.embedded import MofTextError, parse_instance, parse_name
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from('\t\n"\\'), max_size=20)
 SCALARS = {

@@ -9,8 +9,8 @@ import pytest
 
 from cim_provider import Indication
 from xen_providers.indications import INDICATIONS, STYLES, SUBJECTS
+from xen_providers.methods.work import JOB
 from xen_providers.provider import CLASSES
-from xen_providers.work import JOB
 from xenapi_client import XenApiError
 
 KINDS = ["Xen_ComputerSystemCreation", "Xen_ComputerSystemDeletion", "Xen_ComputerSystemModification"]

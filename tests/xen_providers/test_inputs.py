@@ -6,8 +6,8 @@ import pytest
 
 from cim_provider import Instance, InstanceName
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
-from xen_providers.inputs import Inputs, needed
-from xen_providers.outcomes import Failure, MethodError
+from xen_providers.methods.inputs import Inputs, needed
+from xen_providers.methods.outcomes import Failure, MethodError
 from xen_providers.virtual_systems import COMPUTER_SYSTEM
 
 

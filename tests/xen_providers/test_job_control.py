@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from cim_provider import CimError, Status
-from xen_providers.methods import Call
+from xen_providers.methods.call import Call
 
 GOING, COMPLETED, TERMINATED, EXCEPTION = 4, 7, 8, 10
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cim_provider import InstanceName
-from xen_providers.sources import SAMPLED
+from xen_providers.mapping.sources import SAMPLED
 
 Pool = Mapping[str, Mapping[str, Mapping[str, Any]]]
 

@@ -8,7 +8,7 @@ import pytest
 
 from cim_provider import InstanceName
 from model_pairs import pairs, short
-from xen_providers.embedded import parse_name
+from xen_providers.methods.embedded import parse_name
 
 
 class Networks:

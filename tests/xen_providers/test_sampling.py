@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 
 from cim_provider import InstanceName
-from xen_providers.declaration import MappedClass, key, string, uint64
+from xen_providers.mapping.declaration import MappedClass, key, string, uint64
+from xen_providers.mapping.sampling import FRESH, PATIENCE, RECENT, Sampler
 from xen_providers.provider import XenProvider
-from xen_providers.sampling import FRESH, PATIENCE, RECENT, Sampler
 from xenapi_client import XenApiUnavailable
 
 MEMORY = MappedClass(
@@ -105,7 +105,7 @@ async def test_after_a_long_rest_readers_wait(sampler, meter, clock):
 
 async def test_a_server_that_hangs_holds_readers_for_a_while_only(sampler, meter, clock, monkeypatch):
     assert PATIENCE < 10
-    monkeypatch.setattr("xen_providers.sampling.PATIENCE", 0.01)
+    monkeypatch.setattr("xen_providers.mapping.sampling.PATIENCE", 0.01)
     meter.may_answer.clear()
     await sampler.refresh(["VM_metrics"])
     assert sampler.samples == {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cim_provider import CimError, Context, InstanceName, Principal, Status
-from xen_providers.outcomes import Failure, MethodError
-from xen_providers.work import Work
+from xen_providers.methods.outcomes import Failure, MethodError
+from xen_providers.methods.work import Work
 from xenapi_client import XenApiError
 
 RUNNING, COMPLETED, EXCEPTION = 4, 7, 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xen_providers.units import bytes_in, is_count
+from xen_providers.methods.units import bytes_in, is_count
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cim_provider import InstanceName
-from xen_providers.state_changes import available_states
+from xen_providers.methods.state_changes import available_states
 
 STATES = {  # power_state: EnabledState, OperationalStatus, Status, HealthState
     "Halted": (3, [15], "Stopped", 5),

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from cim_provider import CimError, InstanceName, Status
-from xen_providers.methods import Call
-from xen_providers.outcomes import Failure, MethodError
+from xen_providers.methods.call import Call
+from xen_providers.methods.outcomes import Failure, MethodError
+from xen_providers.methods.work import JOB, UNFINISHED, Work
 from xen_providers.provider import XenProvider
-from xen_providers.work import JOB, UNFINISHED, Work
 
 CLASSES = ("VM", "VBD", "VIF", "VDI", "network", "VLAN", "SR", "console")
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from cim_provider import Instance, Method, MethodResult, Parameter
-from xen_providers.declaration import MappedMethod
-from xen_providers.inputs import Inputs
-from xen_providers.methods import Call
-from xen_providers.outcomes import COMPLETED, STATE_CHANGE, Failure, MethodError, ReturnValues
-from xen_providers.state_changes import requested_state
+from xen_providers.mapping.declaration import MappedMethod
+from xen_providers.methods.call import Call
+from xen_providers.methods.inputs import Inputs
+from xen_providers.methods.outcomes import COMPLETED, STATE_CHANGE, Failure, MethodError, ReturnValues
+from xen_providers.methods.state_changes import requested_state
 from xenapi_client import XenApiError
 
 TERMINATE, KILL = 4, 5

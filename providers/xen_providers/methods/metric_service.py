@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from cim_provider import MethodResult, Parameter, Value
-from xen_providers.declaration import MappedMethod
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
-from xen_providers.inputs import Inputs, needed
-from xen_providers.methods import Call
-from xen_providers.outcomes import COMPLETED, MANAGEMENT, invalid
-from xen_providers.parameters import SYSTEM, method, reference
+from xen_providers.mapping.declaration import MappedMethod
+from xen_providers.methods.call import Call
+from xen_providers.methods.inputs import Inputs, needed
+from xen_providers.methods.outcomes import COMPLETED, MANAGEMENT, invalid
+from xen_providers.methods.parameters import SYSTEM, method, reference
 from xen_providers.virtual_systems import COMPUTER_SYSTEM
 
 UPDATES = "/rrd_updates"

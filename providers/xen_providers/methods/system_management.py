@@ -7,8 +7,10 @@ from typing import Any
 
 from cim_provider import Instance, InstanceName, MethodResult, Value
 from xen_providers.conversions import uri, xen_id
-from xen_providers.declaration import MappedMethod
-from xen_providers.device_settings import (
+from xen_providers.hosts import HOST_COMPUTER_SYSTEM
+from xen_providers.mapping.declaration import MappedMethod
+from xen_providers.methods.call import Call
+from xen_providers.methods.device_settings import (
     CD_TYPES,
     KVP_PREFIX,
     Console,
@@ -17,13 +19,11 @@ from xen_providers.device_settings import (
     NetworkPort,
     last_part,
 )
-from xen_providers.embedded import parse_name
-from xen_providers.hosts import HOST_COMPUTER_SYSTEM
-from xen_providers.inputs import Inputs, Settings, as_text, embedded, needed
-from xen_providers.machines import Machine, find_machine, machine_or_none, system
-from xen_providers.methods import Call
-from xen_providers.outcomes import COMPLETED, MethodError, invalid
-from xen_providers.parameters import (
+from xen_providers.methods.embedded import parse_name
+from xen_providers.methods.inputs import Inputs, Settings, as_text, embedded, needed
+from xen_providers.methods.machines import Machine, find_machine, machine_or_none, system
+from xen_providers.methods.outcomes import COMPLETED, MethodError, invalid
+from xen_providers.methods.parameters import (
     JOB,
     RASD,
     SYSTEM,
@@ -34,11 +34,11 @@ from xen_providers.parameters import (
     settings_of,
     system_management,
 )
-from xen_providers.removal import remove
-from xen_providers.resource_settings import MEMORY, PROCESSOR, Memory, Plan, Processors, Resource
-from xen_providers.state_changes import AFFECTED_VM
-from xen_providers.system_settings import apply, new_system, read_fields
-from xen_providers.work import RESULT, Work
+from xen_providers.methods.removal import remove
+from xen_providers.methods.resource_settings import MEMORY, PROCESSOR, Memory, Plan, Processors, Resource
+from xen_providers.methods.state_changes import AFFECTED_VM
+from xen_providers.methods.system_settings import apply, new_system, read_fields
+from xen_providers.methods.work import RESULT, Work
 
 MODIFY_JOB, CREATE_JOB = "Xen_VirtualSystemModifyResourcesJob", "Xen_VirtualSystemCreateJob"
 NULL = "OpaqueRef:NULL"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from cim_provider import InstanceName
 from xen_providers.conversions import xen_id
-from xen_providers.inputs import Settings
-from xen_providers.outcomes import Failure, MethodError, invalid
-from xen_providers.units import bytes_in, is_count
-from xen_providers.work import Work
+from xen_providers.methods.inputs import Settings
+from xen_providers.methods.outcomes import Failure, MethodError, invalid
+from xen_providers.methods.units import bytes_in, is_count
+from xen_providers.methods.work import Work
 from xenapi_client import Record
 
 PROCESSOR, MEMORY = "Processor", "Memory"

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from cim_provider import InstanceName, MethodResult
-from xen_providers.declaration import MappedMethod
-from xen_providers.device_settings import last_part
-from xen_providers.inputs import Inputs, Settings, needed
-from xen_providers.methods import Call
-from xen_providers.outcomes import COMPLETED, Failure, MethodError, invalid
-from xen_providers.parameters import (
+from xen_providers.mapping.declaration import MappedMethod
+from xen_providers.methods.call import Call
+from xen_providers.methods.device_settings import last_part
+from xen_providers.methods.inputs import Inputs, Settings, needed
+from xen_providers.methods.outcomes import COMPLETED, Failure, MethodError, invalid
+from xen_providers.methods.parameters import (
     system_management,
 )
-from xen_providers.work import Work
+from xen_providers.methods.work import Work
 from xenapi_client import Record
 
 NULL = "OpaqueRef:NULL"

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from cim_provider import MethodResult, Parameter
-from xen_providers.declaration import Handler, MappedMethod
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
-from xen_providers.inputs import Element, Inputs, needed
-from xen_providers.machines import Machine, system
-from xen_providers.methods import Call
-from xen_providers.outcomes import COMPLETED, MethodError, invalid
-from xen_providers.parameters import JOB, RASD, SYSTEM, VSSD, method, reference, settings_of
-from xen_providers.state_changes import AFFECTED_VM
+from xen_providers.mapping.declaration import Handler, MappedMethod
+from xen_providers.methods.call import Call
+from xen_providers.methods.inputs import Element, Inputs, needed
+from xen_providers.methods.machines import Machine, system
+from xen_providers.methods.outcomes import COMPLETED, MethodError, invalid
+from xen_providers.methods.parameters import JOB, RASD, SYSTEM, VSSD, method, reference, settings_of
+from xen_providers.methods.state_changes import AFFECTED_VM
 
 MIGRATION_JOB = "Xen_VirtualSystemMigrationServiceJob"
 LIVE = 2

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import structlog
 
-from xen_providers.outcomes import cim_error
+from xen_providers.methods.outcomes import cim_error
 from xenapi_client import Connection, Inventory, Record, XenApiError, XenApiUnavailable
 
 log = structlog.get_logger(__name__)

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 from cim_provider import InstanceName, MethodResult, Parameter
 from xen_providers.conversions import xen_id
-from xen_providers.declaration import MappedMethod
-from xen_providers.inputs import Inputs, needed
-from xen_providers.machines import Machine, find_machine, system
-from xen_providers.methods import Call
-from xen_providers.outcomes import COMPLETED, invalid
-from xen_providers.parameters import JOB, SYSTEM, VSSD, method, reference, resulting, settings_of
-from xen_providers.removal import remove
-from xen_providers.work import Work
+from xen_providers.mapping.declaration import MappedMethod
+from xen_providers.methods.call import Call
+from xen_providers.methods.inputs import Inputs, needed
+from xen_providers.methods.machines import Machine, find_machine, system
+from xen_providers.methods.outcomes import COMPLETED, invalid
+from xen_providers.methods.parameters import JOB, SYSTEM, VSSD, method, reference, resulting, settings_of
+from xen_providers.methods.removal import remove
+from xen_providers.methods.work import Work
 
 FULL, DISK, CHECKPOINT = 2, 3, 32768
 MESSAGES = {FULL: "VM.snapshot", DISK: "VM.snapshot", CHECKPOINT: "VM.checkpoint"}

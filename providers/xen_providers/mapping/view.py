@@ -15,11 +15,11 @@ from functools import partial
 from typing import Any
 
 from cim_provider import Instance, InstanceName
-from xen_providers.declaration import MappedClass
-from xen_providers.expressions import FROM_ANYWHERE, POOL, Path, read_step
-from xen_providers.reading import Inputs, Reader, Samples, Times
-from xen_providers.sources import LAST_CHANGE, TIMED
-from xen_providers.table import Compiled, Index, IndexKey, Slot, Step, Table
+from xen_providers.mapping.declaration import MappedClass
+from xen_providers.mapping.expressions import FROM_ANYWHERE, POOL, Path, read_step
+from xen_providers.mapping.reading import Inputs, Reader, Samples, Times
+from xen_providers.mapping.sources import LAST_CHANGE, TIMED
+from xen_providers.mapping.table import Compiled, Index, IndexKey, Slot, Step, Table
 from xenapi_client import Change, Operation, Record, Version
 
 SEPARATORS = re.compile("[:/]")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from cim_provider import InstanceName
-from xen_providers.device_settings import last_part
-from xen_providers.inputs import Inputs, needed
-from xen_providers.methods import Call
-from xen_providers.outcomes import invalid
+from xen_providers.methods.call import Call
+from xen_providers.methods.device_settings import last_part
+from xen_providers.methods.inputs import Inputs, needed
+from xen_providers.methods.outcomes import invalid
 from xenapi_client import Record
 
 

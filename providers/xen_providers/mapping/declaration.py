@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from cim_provider import ClassDeclaration, InstanceName, Method, Property
-from xen_providers.expressions import Expression, Path, constant, identity, joined, parse_path, value
-from xen_providers.outcomes import ReturnValues
+from xen_providers.mapping.expressions import Expression, Path, constant, identity, joined, parse_path, value
+from xen_providers.methods.outcomes import ReturnValues
 
 Handler: TypeAlias = Callable[..., Awaitable[Any]]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import structlog
 
-from xen_providers.reading import Samples
+from xen_providers.mapping.reading import Samples
 from xenapi_client import Connection, Record, XenApiError, XenApiUnavailable
 
 log = structlog.get_logger(__name__)

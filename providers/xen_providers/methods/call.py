@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from cim_provider import CimError, InstanceName, MethodResult, Principal, Status, Value
 from xen_providers.access import XenPrincipal
-from xen_providers.outcomes import JOB_STARTED, cim_error
-from xen_providers.replica import Replica
-from xen_providers.view import XenView
-from xen_providers.work import METHOD, TARGET, Work, Workshop, mark_job
+from xen_providers.mapping.view import XenView
+from xen_providers.methods.outcomes import JOB_STARTED, cim_error
+from xen_providers.methods.replica import Replica
+from xen_providers.methods.work import METHOD, TARGET, Work, Workshop, mark_job
 from xenapi_client import Record, XenApiError, XenApiUnavailable
 
 T = TypeVar("T")

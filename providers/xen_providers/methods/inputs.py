@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from cim_provider import Instance, InstanceName, Scalar, Value
-from xen_providers.declaration import MappedClass
-from xen_providers.embedded import MofTextError, parse_instance, parse_name
-from xen_providers.outcomes import invalid
-from xen_providers.view import XenView
+from xen_providers.mapping.declaration import MappedClass
+from xen_providers.mapping.view import XenView
+from xen_providers.methods.embedded import MofTextError, parse_instance, parse_name
+from xen_providers.methods.outcomes import invalid
 from xenapi_client import Record
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from cim_provider import CimError, Status
-from xen_providers.replica import Xen
+from xen_providers.methods.replica import Xen
 
 
 async def _remove_vm(xen: Xen, ref: str) -> None:

@@ -16,9 +16,9 @@ import structlog
 
 from cim_provider import CimError, InstanceName
 from xen_providers.conversions import OWN, xen_id
-from xen_providers.outcomes import Failure, MethodError, cim_error
-from xen_providers.removal import REMOVAL, remove
-from xen_providers.replica import Replica, Xen
+from xen_providers.methods.outcomes import Failure, MethodError, cim_error
+from xen_providers.methods.removal import REMOVAL, remove
+from xen_providers.methods.replica import Replica, Xen
 from xenapi_client import Record, Version, XenApiError
 
 log = structlog.get_logger(__name__)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cim_provider import CimError, InstanceName, MethodResult, Status
-from xen_providers.embedded import parse_name
-from xen_providers.inputs import Inputs, Settings
-from xen_providers.methods import Call
-from xen_providers.outcomes import COMPLETED, Failure, MethodError, invalid
-from xen_providers.resource_settings import MEMORY, PROCESSOR, Plan, Resource, amount, count, settings_name
-from xen_providers.work import Work
+from xen_providers.methods.call import Call
+from xen_providers.methods.embedded import parse_name
+from xen_providers.methods.inputs import Inputs, Settings
+from xen_providers.methods.outcomes import COMPLETED, Failure, MethodError, invalid
+from xen_providers.methods.resource_settings import MEMORY, PROCESSOR, Plan, Resource, amount, count, settings_name
+from xen_providers.methods.work import Work
 from xenapi_client import Record
 
 NULL = "OpaqueRef:NULL"

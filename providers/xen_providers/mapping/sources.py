@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from xen_providers.expressions import Expression, computed, constant
+from xen_providers.mapping.expressions import Expression, computed, constant
 
 REFERENCES: Mapping[str, Mapping[str, str]] = {
     "Bond": {"master": "PIF", "slaves": "PIF"},

@@ -9,9 +9,9 @@ from threading import Lock
 from typing import Any, TypeAlias
 
 from cim_provider import Instance
-from xen_providers.declaration import WHOLE, MappedClass
-from xen_providers.expressions import read_step
-from xen_providers.reading import Inputs, Reader, Row
+from xen_providers.mapping.declaration import WHOLE, MappedClass
+from xen_providers.mapping.expressions import read_step
+from xen_providers.mapping.reading import Inputs, Reader, Row
 from xenapi_client import Change, Record
 
 _making = Lock()

@@ -10,9 +10,9 @@ import structlog
 
 from cim_provider import CimError, Method, MethodResult, Parameter, Status, Value
 from xen_providers.conversions import OWN
-from xen_providers.inputs import Inputs
-from xen_providers.methods import Call
-from xen_providers.work import Work
+from xen_providers.methods.call import Call
+from xen_providers.methods.inputs import Inputs
+from xen_providers.methods.work import Work
 
 log = structlog.get_logger(__name__)
 

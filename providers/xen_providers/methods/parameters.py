@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cim_provider import Method, Parameter
-from xen_providers.declaration import Handler, MappedMethod
-from xen_providers.outcomes import MANAGEMENT, ReturnValues
+from xen_providers.mapping.declaration import Handler, MappedMethod
+from xen_providers.methods.outcomes import MANAGEMENT, ReturnValues
 
 VSSD, RASD, SYSTEM = "CIM_VirtualSystemSettingData", "CIM_ResourceAllocationSettingData", "CIM_ComputerSystem"
 

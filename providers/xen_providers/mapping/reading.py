@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
-from xen_providers.expressions import FROM_ANYWHERE, HOSTS, PART, POOL, Expression, Path, identity, read_step
-from xen_providers.sources import LAST_CHANGE, REFERENCES, SAMPLED, TIMED
+from xen_providers.mapping.expressions import FROM_ANYWHERE, HOSTS, PART, POOL, Expression, Path, identity, read_step
+from xen_providers.mapping.sources import LAST_CHANGE, REFERENCES, SAMPLED, TIMED
 from xenapi_client import Record, Version
 
 Row: TypeAlias = tuple[Any, ...]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cim_provider import MethodResult, Parameter
-from xen_providers.declaration import MappedMethod
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
-from xen_providers.inputs import Inputs, needed
-from xen_providers.methods import Call
-from xen_providers.outcomes import COMPLETED, MANAGEMENT
-from xen_providers.parameters import SYSTEM, method, reference
-from xen_providers.storage_management import find
-from xen_providers.work import Work
+from xen_providers.mapping.declaration import MappedMethod
+from xen_providers.methods.call import Call
+from xen_providers.methods.inputs import Inputs, needed
+from xen_providers.methods.outcomes import COMPLETED, MANAGEMENT
+from xen_providers.methods.parameters import SYSTEM, method, reference
+from xen_providers.methods.storage_management import find
+from xen_providers.methods.work import Work
 
 NULL = "OpaqueRef:NULL"
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from cim_provider import CimError, Status
 from xen_providers.conversions import OWN
-from xen_providers.inputs import Settings
-from xen_providers.outcomes import invalid
-from xen_providers.replica import Xen
-from xen_providers.work import Work
+from xen_providers.methods.inputs import Settings
+from xen_providers.methods.outcomes import invalid
+from xen_providers.methods.replica import Xen
+from xen_providers.methods.work import Work
 from xenapi_client import Record
 
 Fields = dict[str, Any]

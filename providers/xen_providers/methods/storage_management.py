@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from cim_provider import InstanceName, MethodResult, Parameter
-from xen_providers.declaration import MappedMethod
-from xen_providers.device_settings import Disk, last_part
-from xen_providers.inputs import Inputs, needed
-from xen_providers.methods import Call
-from xen_providers.outcomes import COMPLETED, POOL_CONFIGURATION, MethodError, invalid
-from xen_providers.parameters import JOB, RASD, method, reference, resulting, settings_of
-from xen_providers.work import Work
+from xen_providers.mapping.declaration import MappedMethod
+from xen_providers.methods.call import Call
+from xen_providers.methods.device_settings import Disk, last_part
+from xen_providers.methods.inputs import Inputs, needed
+from xen_providers.methods.outcomes import COMPLETED, POOL_CONFIGURATION, MethodError, invalid
+from xen_providers.methods.parameters import JOB, RASD, method, reference, resulting, settings_of
+from xen_providers.methods.work import Work
 
 ISO, DISK = 15, 19
 CONTENT = {ISO: "iso", 16: "iso", DISK: "user", 17: "user", 31: "user"}

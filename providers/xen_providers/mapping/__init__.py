@@ -1,0 +1,1 @@
+"""Declared mappings: how records of the Xen-API become instances of CIM, and views follow changes (DESIGN 5, 6)."""
