@@ -10,8 +10,8 @@ import pytest
 
 from xen_providers.jobs import KINDS
 from xen_providers.methods import Call
+from xen_providers.methods.state_changes import AFFECTED_HOST, AFFECTED_VM
 from xen_providers.provider import CLASSES, XenProvider
-from xen_providers.state_changes import AFFECTED_HOST, AFFECTED_VM
 
 ONE_BY_NATURE = frozenset(
     {
