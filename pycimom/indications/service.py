@@ -33,6 +33,8 @@ _SETTABLE = frozenset(
 )
 _OWNERS_CHECKED = 60.0
 """Seconds after which it is asked again whether the owners of subscriptions still may read."""
+_MOST_MEMBERS = 32
+"""How many filters a client's collection may have: each costs every subscription to it."""
 _log = structlog.get_logger(__name__)
 
 
@@ -63,10 +65,14 @@ class IndicationSettings:
 
 @dataclass
 class _Watch:
-    """A subscription that is served: the namespaces, classes and sinks of its filters, and what ends it."""
+    """A filter that is served for a subscription: the namespaces and classes, the sink of each, and what ends it."""
 
     sinks: list[tuple[str, str, Callable[[Indication], None]]] = field(default_factory=list)
     stops: list[Callable[[], None]] = field(default_factory=list)
+
+    def end(self) -> None:
+        for stop in self.stops:
+            stop()
 
 
 class IndicationService(StaticProvider):
@@ -100,8 +106,8 @@ class IndicationService(StaticProvider):
         self._run_id = uuid4()
         self._queues: dict[Any, DestinationQueue] = {}
         """By the identity of the destination."""
-        self._watches: dict[Any, _Watch] = {}
-        """Of each active subscription, by its identity."""
+        self._watches: dict[Any, dict[Any, _Watch]] = {}
+        """Of each active subscription, by its identity and that of the filter."""
         self._expiries: dict[Any, asyncio.Task[None]] = {}
         """What deletes the subscriptions that last only so long, by identity."""
         self._ending: dict[Any, asyncio.Task[None]] = {}
@@ -195,7 +201,6 @@ class IndicationService(StaticProvider):
             if "SubscriptionState" in different:
                 changed = rules.in_state(changed, different["SubscriptionState"])
             await self._replace_subscription(changed)
-            self._activate(changed)
 
     async def delete_instance(self, context: Context, name: InstanceName) -> None:
         """Delete what no subscription, and no collection of filters, uses (FAILED otherwise).
@@ -306,7 +311,10 @@ class IndicationService(StaticProvider):
 
     def _new_member(self, context: Context, instance: Instance) -> Instance:
         made = self._joining(instance, rules.MEMBER, {"Collection": (rules.COLLECTION,), "Member": (rules.FILTER,)})
-        self._own(context, rules.reference(made, "Collection"))
+        collection = rules.reference(made, "Collection")
+        self._own(context, collection)
+        if len(self.view().references(rules.MEMBER, collection, "Collection")) >= _MOST_MEMBERS:
+            raise CimError(Status.FAILED, f"{collection} has already {_MOST_MEMBERS} members.")
         return self.named(made)
 
     def _new_subscription(self, instance: Instance, kind: str) -> Instance:
@@ -330,16 +338,18 @@ class IndicationService(StaticProvider):
 
     def _check_limit(self, context: Context, class_names: Collection[str], most: int) -> None:
         kinds, user = " and ".join(class_names), context.principal
-        origins = [self.origin(each.name) for kind in class_names for each in self.view().instances(kind) if each.name]
+        known = (self.origin(_name(each)) for kind in class_names for each in self.view().instances(kind))
+        origins = [each for each in known if each is not None]  # those that are always there do not count
         if len(origins) >= most:
             raise CimError(Status.FAILED, f"There are already {most} instances of {kinds}.")
         share = max(1, most // 2)
-        if not user.may_administer and sum(each is not None and each.owner == user.name for each in origins) >= share:
+        if not user.may_administer and sum(each.owner == user.name for each in origins) >= share:
             raise CimError(Status.FAILED, f"{user.name} has already {share} instances of {kinds}.")
 
     def _activate(self, subscription: Instance) -> None:
-        """Begin to serve a subscription if it is enabled, and to wait for its end if it has one."""
-        self._expire(subscription)
+        """Serve a subscription by the filters that it has now if it is enabled, and wait for its end if it has one."""
+        if subscription.name is not None and subscription.name.identity not in self._expiries:
+            self._expire(subscription)
         if subscription.name is None or subscription.get("SubscriptionState") != rules.ENABLED:
             return
         if self._source is None:
@@ -348,13 +358,20 @@ class IndicationService(StaticProvider):
         destination = self.view().instance(rules.reference(subscription, "Handler"))
         if chosen is None or destination is None:
             raise CimError(Status.FAILED, "The filter or the destination is gone.")
-        queue = self._queue(destination)
-        watch = self._watches[subscription.name.identity] = _Watch()
-        for each in self._filters(chosen):
-            for namespace, query in rules.compile_filter_queries(each, self._repository).items():
-                sink = self._sink(namespace, query, str(each.get("Name")), queue)
-                watch.sinks.append((namespace, query.class_name, sink))
-                watch.stops.append(self._source.watch(namespace, query.class_name, sink))
+        watches = self._watches.setdefault(subscription.name.identity, {})
+        filters = {_name(each).identity: each for each in self._filters(chosen)}
+        for gone in watches.keys() - filters.keys():
+            watches.pop(gone).end()
+        for come in filters.keys() - watches.keys():
+            watches[come] = self._watch(filters[come], self._queue(destination), self._source)
+
+    def _watch(self, chosen: Instance, queue: DestinationQueue, source: IndicationSource) -> _Watch:
+        watch = _Watch()
+        for namespace, query in rules.compile_filter_queries(chosen, self._repository).items():
+            sink = self._sink(namespace, query, str(chosen.get("Name")), queue)
+            watch.sinks.append((namespace, query.class_name, sink))
+            watch.stops.append(source.watch(namespace, query.class_name, sink))
+        return watch
 
     def _filters(self, chosen: Instance) -> list[Instance]:
         """Return the filter of a subscription, or those in its collection."""
@@ -365,9 +382,8 @@ class IndicationService(StaticProvider):
         return [each for each in found if each is not None]
 
     def _reactivate(self, collection: InstanceName) -> None:
-        """Serve the subscriptions to a collection anew, after its members changed."""
+        """Let the subscriptions to a collection follow a change of its members."""
         for each in self.view().references(rules.COLLECTION_SUBSCRIPTION, collection, "Filter"):
-            self._deactivate(_name(each).identity)
             self._activate(each)
 
     def _expire(self, subscription: Instance) -> None:
@@ -391,9 +407,8 @@ class IndicationService(StaticProvider):
         expiry = self._expiries.pop(identity, None)
         if expiry is not None:
             expiry.cancel()
-        watch = self._watches.pop(identity, None)
-        for stop in watch.stops if watch is not None else ():
-            stop()
+        for watch in self._watches.pop(identity, {}).values():
+            watch.end()
 
     def _sink(
         self, namespace: str, query: Query, filter_name: str, queue: DestinationQueue
@@ -485,17 +500,18 @@ class IndicationService(StaticProvider):
                     await self._drop_unused(rules.reference(each, "Handler"))
 
     async def _replace_subscription(self, subscription: Instance) -> None:
-        """Keep a subscription as it is now, and serve it no longer as it was."""
+        """Keep a subscription as it is now, and serve it so."""
         name = _name(subscription)
         origin = self.origin(name)
         if origin is not None:
             await self.keep(subscription, origin)
         self._deactivate(name.identity)
+        self._activate(subscription)
 
     def _tell_of_start(self) -> None:
         """Alert those who subscribed in a run before: what happened meanwhile nobody told them."""
         alert = Indication(self._description.start_alert())
-        for watch in self._watches.values():
+        for watch in (each for watches in self._watches.values() for each in watches.values()):
             for namespace, class_name, sink in watch.sinks:
                 if self._repository.is_subclass(namespace, alert.class_name, class_name):
                     sink(alert)

@@ -130,6 +130,11 @@ class TestRules:
         seconds, release = await rig.pauses.next()
         assert 3590 < seconds <= 3600
         assert len(rig.source.sinks) == 1
+        await service.modify_instance(HERE, name, {"SubscriptionState": 4}, None)
+        await service.modify_instance(HERE, name, {"SubscriptionState": 2}, None)
+        for _ in range(2):
+            seconds, release = await rig.pauses.next()
+            assert 3590 < seconds <= 3600
         release.set()
         async with asyncio.timeout(WAIT):
             while rig.source.sinks:

@@ -241,6 +241,24 @@ class TestOffers:
             await service.delete_instance(HERE, each)
         assert service.view().instance(member) is None
 
+    async def test_collections_are_small_and_what_is_offered_counts_for_nobody(self, rig: Rig):
+        service = await rig.start(offers=OFFERS, max_filters=66)
+        collection = await service.create_instance(HERE, Instance("CIM_FilterCollection", {}))
+        handler = await add_destination(service, "http://127.0.0.1:5000")
+        wanted = Instance("CIM_FilterCollectionSubscription", {"Filter": collection, "Handler": handler})
+        await service.create_instance(HERE, wanted)
+        for number in range(33):
+            chosen = await add_filter(service, ALL)
+            join = service.create_instance(
+                HERE, Instance("CIM_MemberOfCollection", {"Collection": collection, "Member": chosen})
+            )
+            if number < 32:
+                await join
+            else:
+                assert await status_of(join) is Status.FAILED
+        assert len(rig.source.sinks) == 32
+        assert await status_of(add_filter(service, ALL)) is Status.FAILED
+
 
 class TestRestart:
     async def test_those_who_want_alerts_are_told_to_read_again(self, rig: Rig, listen: Callable[..., Listener]):
