@@ -196,14 +196,15 @@ def _new_vif(pool: Pool) -> dict[str, Any]:
 
 def _new_pbd(pool: Pool) -> dict[str, Any]:
     """Of a host and a repository that were joined until now."""
+    in_use = {vbd["VDI"] for vbd in pool.records("VBD").values() if vbd["currently_attached"]}
     for ref, known in pool.records("PBD").items():
-        if pool.do("SR.get_VDIs", known["SR"]):
+        if in_use & set(pool.do("SR.get_VDIs", known["SR"])):
             continue
         if known["currently_attached"]:
             pool.do("PBD.unplug", ref)
         pool.do("PBD.destroy", ref)
         return {name: known[name] for name in settable("PBD")}
-    raise AssertionError("every repository has disks")
+    raise AssertionError("every repository has disks in use")
 
 
 def _new_cpu_pool(pool: Pool) -> dict[str, Any]:
