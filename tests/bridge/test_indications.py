@@ -16,6 +16,7 @@ import pywbem
 MODIFICATION = "SELECT * FROM Xen_ComputerSystemModification"
 STATE_CHANGE = f"{MODIFICATION} WHERE SourceInstance.EnabledState <> PreviousInstance.EnabledState"
 MARK = "end of test"
+RUNNING, COMPLETED = 4, 7
 
 
 @dataclass
@@ -223,3 +224,18 @@ def test_the_subscription_group_of_pywbemcli(bridge, mark, listen, ownership):
     pywbemcli(bridge, "remove-filter", f"f-{suffix}", ownership)
     pywbemcli(bridge, "remove-destination", f"d-{suffix}", ownership)
     assert f"d-{suffix}" not in pywbemcli(bridge, "list-destinations")
+
+
+def test_a_job_is_told_from_its_beginning_to_its_end(bridge, xenapi, halted_vm, subscribe):
+    told = subscribe("SELECT * FROM CIM_InstIndication WHERE SourceInstance ISA CIM_ConcreteJob")
+    by_cim(bridge, xenapi, halted_vm)
+    first = told.received.get(timeout=20)
+    assert first.classname == "Xen_JobCreation"
+    assert first["SourceInstance"].classname == "Xen_SystemStateChangeJob"
+    last = first
+    while last["SourceInstance"]["JobState"] != COMPLETED:
+        assert last["SourceInstance"]["JobState"] == RUNNING
+        last = told.received.get(timeout=20)
+        assert last.classname == "Xen_JobModification"
+        assert last["SourceInstance"]["InstanceID"] == first["SourceInstance"]["InstanceID"]
+    assert last["SourceInstance"]["PercentComplete"] == 100

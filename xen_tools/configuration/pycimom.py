@@ -91,18 +91,21 @@ class Indications:
     )
     retry_attempts: int = setting(
         number(0, 1000),
-        "how often a failed one is tried again, after two attempts at once",
+        "how often a failed one is tried again, after two attempts at once, unless an administrator set "
+        "DeliveryRetryAttempts of the indication service",
         _default(DeliverySettings, "retry_attempts"),
     )
     retry_interval: float = setting(
-        seconds(0.1, 86400), "time between them", _default(DeliverySettings, "retry_interval")
+        seconds(0.1, 86400),
+        "time between them, unless one set DeliveryRetryInterval",
+        _default(DeliverySettings, "retry_interval"),
     )
     timeout: float = setting(
         seconds(0.1, 3600), "for connecting, and for each step of an exchange", _default(DeliverySettings, "timeout")
     )
     queue_length: int = setting(
         number(1, 1_000_000),
-        "how many may wait for a destination; the oldest are dropped",
+        "how many may wait for a destination beside the one being sent; the oldest are dropped",
         _default(DeliverySettings, "queue_length"),
     )
     verify: bool = setting(
