@@ -127,20 +127,20 @@ class DestinationQueue:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"deliver to {self._target}")
 
-    async def close(self) -> None:
+    async def close(self, grace: float = _GRACE) -> None:
         """End delivery, after an exchange that is under way; what waits stays in the backlog."""
         self._is_closing = True
         if self._task is not None:
             if self._is_sending:
-                await asyncio.wait([self._task], timeout=_GRACE)
+                await asyncio.wait([self._task], timeout=grace)
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         await self._disconnect()
 
     async def drop(self) -> None:
-        """End delivery, and forget what waits."""
-        await self.close()
+        """End delivery at once, and forget what waits."""
+        await self.close(grace=0)
         for number, _ in self._waiting:
             self._backlog.remove(number)
         self._waiting.clear()

@@ -14,6 +14,7 @@ from indication_rig import (
     ALL,
     FULL,
     GOOD,
+    HERE,
     WAIT,
     RawListener,
     Rig,
@@ -107,3 +108,16 @@ async def test_one_that_takes_its_time_gets_everything_in_order(rig: Rig):
         assert [number((await listener.next())[1]) for _ in range(5)] == list(range(5))
         assert listener.connections == 1
         assert rig.pauses.begun.empty()
+
+
+async def test_one_that_never_answers_can_be_deleted_at_once(rig: Rig):
+    async with RawListener([None]) as silent:
+        service = await rig.start(delivery=DeliverySettings(timeout=10 * WAIT))
+        name = await subscription(service, f"http://127.0.0.1:{silent.port}", ALL)
+        rig.source.emit(change(3, 2))
+        await silent.next()
+        await service.delete_instance(HERE, name)
+        await service.delete_instance(HERE, name.get("Handler"))
+        assert service._queues == {}
+    await rig.stop()
+    assert rig.waiting() == []
