@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 Record: TypeAlias = dict[str, Any]
@@ -11,7 +10,6 @@ CLASSES = (
     *("pool", "host", "host_metrics", "host_cpu", "VM", "VM_metrics", "VM_guest_metrics", "console", "VIF", "VBD"),
     *("network", "PIF", "PIF_metrics", "VLAN", "SR", "PBD", "VDI"),
 )
-NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Records:
@@ -138,8 +136,3 @@ def when(moment: Any) -> str | None:
     """Return a moment as CIM writes it; None if it has not been."""
     text = str(moment)
     return None if text.startswith("1970") or not text else f"{text[:8]}{text[9:].replace(':', '')[:6]}.000000+000"
-
-
-def only(values: Mapping[str, Any], keep: Callable[[Any], bool] = lambda value: value is not None) -> dict[str, Any]:
-    """Return what is not NULL."""
-    return {name: value for name, value in values.items() if keep(value)}
