@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from xen_providers.jobs import KINDS
-from xen_providers.methods import Call
+from xen_providers.methods.call import Call
 from xen_providers.methods.state_changes import AFFECTED_HOST, AFFECTED_VM
 from xen_providers.provider import CLASSES, XenProvider
 
