@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +63,13 @@ def test_every_class_has_a_rule_and_instances(wbem):
     everything = wbem.EnumerateInstanceNames("CIM_ManagedElement")
     served = {each.classname for each in everything if each.classname.startswith("Xen_")}
     assert {each for each in served if not each.endswith(OF_TASKS)} == set(RULES)
+
+
+def test_the_oracle_knows_nothing_of_the_providers():
+    files = list((Path(__file__).resolve().parents[1] / "support").glob("oracle_*.py"))
+    assert len(files) == 4
+    for each in files:
+        assert not re.search(r"^\s*(from|import) (xen_providers|cim_provider|pycimom)", each.read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", RULES)

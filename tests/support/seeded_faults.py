@@ -43,8 +43,10 @@ def _property(instance: etree._Element, name: str) -> etree._Element | None:
     return next((each for each in instance if each.get("NAME") == name), None)
 
 
-def put(class_name: str, name: str, type_: str, *values: str, array: bool = False, **more: str) -> Fault:
-    """Give a property another value, or type, or shape; no value is NULL."""
+def put(
+    class_name: str, name: str, type_: str, *values: str, array: bool = False, by: str | None = None, **more: str
+) -> Fault:
+    """Give a property another value, or type, or shape, in all answers or those of one operation; no value is NULL."""
 
     def change(instance: etree._Element) -> None:
         if (old := _property(instance, name)) is not None:
@@ -55,7 +57,7 @@ def put(class_name: str, name: str, type_: str, *values: str, array: bool = Fals
         else:
             instance.append(E("PROPERTY", *content, NAME=name, TYPE=type_, **more))
 
-    return _in_instances(class_name, change)
+    return _in_instances(class_name, change, *([by] if by is not None else []))
 
 
 def without(class_name: str, name: str) -> Fault:
@@ -307,6 +309,11 @@ def _each(cls: etree._Element, path: str) -> Iterator[etree._Element]:
     yield from cls.xpath(path)
 
 
+def orphan(class_name: str) -> Fault:
+    """Put a class under one that is not there."""
+    return _in_class(class_name, lambda cls: cls.set("SUPERCLASS", "CIM_Gone"))
+
+
 def keyless(class_name: str) -> Fault:
     """Take the keys from a class."""
 
@@ -481,6 +488,12 @@ SEEDS: Sequence[Seed] = (
         "Xen_VirtualizationCapabilities",
         keyless("Xen_VirtualizationCapabilities"),
     ),
+    Seed(
+        "a class under none",
+        "class.superclass",
+        "Xen_VirtualSystemMigrationCapabilities",
+        orphan("Xen_VirtualSystemMigrationCapabilities"),
+    ),
     # names
     Seed("a property that is not the key", "key.property", "Xen_DiskDrive", other_text("Xen_DiskDrive", "DeviceID")),
     Seed(
@@ -597,6 +610,13 @@ SEEDS: Sequence[Seed] = (
         "Xen_MemoryPool",
         other_text("Xen_MemoryPool", "Caption", "Associators"),
     ),
+    Seed(
+        "other contents of an association",
+        "reference.other",
+        "Xen_ComputerSystemElementSettingData",
+        put("Xen_ComputerSystemElementSettingData", "IsNext", "uint16", "2", by="References"),
+    ),
+    Seed("a device of no system", "reference.least", "Xen_Console", none_of("Xen_ComputerSystemConsole")),
     # profiles
     Seed(
         "a profile that is not advertised",
