@@ -3,6 +3,7 @@
 from xenapi_client.connection import Connection
 from xenapi_client.errors import XenApiError, XenApiUnavailable
 from xenapi_client.inventory import Change, Inventory, Operation, Record, Version
+from xenapi_client.rrd import Updates, read_updates
 
 __all__ = [
     "Change",
@@ -10,7 +11,9 @@ __all__ = [
     "Inventory",
     "Operation",
     "Record",
+    "Updates",
     "Version",
     "XenApiError",
     "XenApiUnavailable",
+    "read_updates",
 ]

@@ -49,6 +49,7 @@ class Unit:
 PERCENT = Unit(REAL64, NON_SUMMABLE, "percent")
 BYTES = Unit(UINT64, SUMMABLE, "byte")
 BYTES_PER_SECOND = Unit(UINT64, SUMMABLE, "byte / second")
+MICROSECONDS = Unit(UINT64, NON_SUMMABLE, "second * 10^-6")
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,10 @@ def _percent_of(shares: Mapping[str, Any] | None, number: int) -> str | None:
 
 def _from_kib(rate: Any) -> str:
     return str(round(1024 * float(rate)))
+
+
+def _rounded(amount: Any) -> str:
+    return str(round(float(amount)))
 
 
 def _used(total: Any, free: Any) -> str | None:
@@ -234,6 +239,12 @@ METRICS: Sequence[tuple[Measured, Sequence[Metric]]] = (
         [
             DISKS.metric("Xen_DiskReadThroughput", "DMTF:DSP1047:ReadThroughput", BYTES_PER_SECOND, READ),
             DISKS.metric("Xen_DiskWriteThroughput", "DMTF:DSP1047:WriteThroughput", BYTES_PER_SECOND, WRITTEN),
+            DISKS.metric(
+                "Xen_DiskReadLatency", "DMTF:DSP1047:ReadLatency", MICROSECONDS, value("read_latency", _rounded)
+            ),
+            DISKS.metric(
+                "Xen_DiskWriteLatency", "DMTF:DSP1047:WriteLatency", MICROSECONDS, value("write_latency", _rounded)
+            ),
         ],
     ),
     (

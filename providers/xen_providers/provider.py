@@ -109,7 +109,7 @@ class XenProvider(Provider):
         self._replica = Replica(self._connection, self._inventory)
         self._workshop = Workshop(self._replica, worker or socket.gethostname())
         self._recovery: asyncio.Task[None] | None = None
-        self._sampler = Sampler(self._connection)
+        self._sampler = Sampler(self._connection, lambda: self._inventory.version)
         self._view: XenView | None = None
         self._preparing = ThreadPoolExecutor(1, "view")
 

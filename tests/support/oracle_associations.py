@@ -693,7 +693,10 @@ METRICS: dict[str, tuple[Callable[[Records], Measured], tuple[str, ...]]] = {
     "HostProcessor": (_measured_host_devices("Processor"), ("Xen_HostProcessorUtilization",)),
     "Memory": (_measured_memory, ("Xen_ComputerSystemMemoryUsage",)),
     "HostMemory": (_measured_host_devices("Memory"), ("Xen_HostMemoryUsage",)),
-    "Disk": (_measured_disks, ("Xen_DiskReadThroughput", "Xen_DiskWriteThroughput")),
+    "Disk": (
+        _measured_disks,
+        ("Xen_DiskReadThroughput", "Xen_DiskWriteThroughput", "Xen_DiskReadLatency", "Xen_DiskWriteLatency"),
+    ),
     "NetworkPort": (_measured_ports, ("Xen_NetworkPortReceiveThroughput", "Xen_NetworkPortTransmitThroughput")),
     "HostNetworkPort": (
         _measured_host_ports,

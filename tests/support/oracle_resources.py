@@ -552,6 +552,8 @@ TITLES = {
     "Xen_HostMemoryUsage": "DMTF:DSP1045:MemoryUsed",
     "Xen_DiskReadThroughput": "DMTF:DSP1047:ReadThroughput",
     "Xen_DiskWriteThroughput": "DMTF:DSP1047:WriteThroughput",
+    "Xen_DiskReadLatency": "DMTF:DSP1047:ReadLatency",
+    "Xen_DiskWriteLatency": "DMTF:DSP1047:WriteLatency",
     **{
         f"Xen_{of}NetworkPort{way}Throughput": f"DMTF:DSP1050:{way}Throughput"
         for of in ("", "Host")
@@ -560,15 +562,24 @@ TITLES = {
 }
 
 
+UNITS = {
+    "Utilization": "percent",
+    "Memory": "byte",
+    "Latency": "second * 10^-6",
+    "Throughput": "byte / second",
+}
+"""By what is in the name of a metric."""
+
+
 def _definition(name: str) -> Instances:
-    unit = "percent" if "Utilization" in name else "byte" if "Memory" in name else "byte / second"
+    unit = next(unit for word, unit in UNITS.items() if word in name)
     return lambda records: [
         {
             "Id": f"{name}Def",
             "Name": TITLES[name],
             "ElementName": TITLES[name],
             "DataType": 5 if unit == "percent" else 13,
-            "Calculable": 3 if unit == "percent" else 2,
+            "Calculable": 2 if unit.startswith("byte") else 3,
             "ProgrammaticUnits": unit,
             "IsContinuous": True,
             "ChangeType": 4,

@@ -10,10 +10,12 @@ import pytest
 
 from cim_provider import InstanceName
 from xen_providers.mapping.sources import SAMPLED
+from xenapi_client import read_updates
 
 Pool = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 PERCENT, BYTES, RATE = (5, 3, "percent"), (13, 2, "byte"), (13, 2, "byte / second")
+LATENCY = (13, 3, "second * 10^-6")
 UNITS = {
     "Xen_ProcessorUtilization": PERCENT,
     "Xen_HostProcessorUtilization": PERCENT,
@@ -21,6 +23,8 @@ UNITS = {
     "Xen_HostMemoryUsage": BYTES,
     "Xen_DiskReadThroughput": RATE,
     "Xen_DiskWriteThroughput": RATE,
+    "Xen_DiskReadLatency": LATENCY,
+    "Xen_DiskWriteLatency": LATENCY,
     "Xen_NetworkPortReceiveThroughput": RATE,
     "Xen_NetworkPortTransmitThroughput": RATE,
     "Xen_HostNetworkPortReceiveThroughput": RATE,
@@ -34,12 +38,17 @@ RATES = {
     "Xen_HostNetworkPortReceiveThroughput": ("PIF", "io_read_kbs"),
     "Xen_HostNetworkPortTransmitThroughput": ("PIF", "io_write_kbs"),
 }
+LATENCIES = {"Xen_DiskReadLatency": "read_latency", "Xen_DiskWriteLatency": "write_latency"}
 ELEMENTS = {  # what associations call it: its class, its metrics, the association of definitions and values
     "VirtualProcessor": ("Xen_Processor", ["Xen_ProcessorUtilization"], "Xen_MetricInstanceVirtualProcessor"),
     "HostProcessor": ("Xen_HostProcessor", ["Xen_HostProcessorUtilization"], "Xen_MetricInstanceHostProcessor"),
     "Memory": ("Xen_Memory", ["Xen_ComputerSystemMemoryUsage"], "Xen_MetricInstanceForMemory"),
     "HostMemory": ("Xen_HostMemory", ["Xen_HostMemoryUsage"], "Xen_MetricInstanceForHostMemory"),
-    "Disk": ("Xen_Disk", ["Xen_DiskReadThroughput", "Xen_DiskWriteThroughput"], "Xen_MetricInstanceForDisk"),
+    "Disk": (
+        "Xen_Disk",
+        ["Xen_DiskReadThroughput", "Xen_DiskWriteThroughput", *LATENCIES],
+        "Xen_MetricInstanceForDisk",
+    ),
     "NetworkPort": (
         "Xen_NetworkPort",
         ["Xen_NetworkPortReceiveThroughput", "Xen_NetworkPortTransmitThroughput"],
@@ -56,7 +65,13 @@ ELEMENTS = {  # what associations call it: its class, its metrics, the associati
 @pytest.fixture
 async def records(xen) -> Pool:
     classes = {*SAMPLED, "VM", "VBD", "VIF", "PIF", "host"}
-    return {cls: await xen.call(f"{cls}.get_all_records") for cls in classes}
+    found = {cls: await xen.call(f"{cls}.get_all_records") for cls in classes}
+    told = await read_updates(xen)
+    for disk in found["VBD"].values():
+        sources = told.of("vm", found["VM"][disk["VM"]]["uuid"])
+        for field in LATENCIES.values():
+            disk[field] = sources.get(f"vbd_{disk['device']}_{field}")
+    return found
 
 
 @pytest.fixture
@@ -96,6 +111,9 @@ def measured(pool: Pool) -> dict[str, dict[str, str]]:
                 continue
             rate = pool[f"{cls}_metrics"][device["metrics"]][field]
             found[name][f"Xen:{system['uuid']}/{device['uuid']}"] = str(round(1024 * rate))
+            if name == "Xen_DiskReadThroughput":
+                for latency, its_field in LATENCIES.items():
+                    found[latency][f"Xen:{system['uuid']}/{device['uuid']}"] = str(round(device[its_field]))
     return found
 
 

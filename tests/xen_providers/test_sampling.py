@@ -11,7 +11,7 @@ from cim_provider import InstanceName
 from xen_providers.mapping.declaration import MappedClass, key, string, uint64
 from xen_providers.mapping.sampling import FRESH, PATIENCE, RECENT, Sampler
 from xen_providers.provider import XenProvider
-from xenapi_client import XenApiUnavailable
+from xenapi_client import Connection, XenApiUnavailable
 
 MEMORY = MappedClass(
     "Test_Memory", "CIM_Memory", "VM", {"ID": key(string("uuid")), "Size": uint64("metrics.memory_actual", int)}
@@ -60,7 +60,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def sampler(meter, clock):
-    sampler = Sampler(meter, clock)
+    sampler = Sampler(meter, lambda: None, clock)
     yield sampler
     await sampler.stop()
 
@@ -146,3 +146,88 @@ async def test_a_provider_shows_what_the_server_measures(pool, xen):
         assert provider.view().instance(InstanceName("Test_Memory", (("ID", uuid),))).properties["Size"] == size
     finally:
         await provider.stop()
+
+
+class Unmoving(Connection):
+    """Answers as servers of today do: the fields of metrics are there, but what was measured is not in them."""
+
+    paths: Counter[str]
+
+    async def call(self, method: str, *parameters: object, within: float | None = None):
+        records = await super().call(method, *parameters, within=within)
+        still = {"io_read_kbs": 0.0, "io_write_kbs": 0.0, "VCPUs_utilisation": {}, "utilisation": 0.0}
+        return {
+            ref: {name: still.get(name, value) for name, value in record.items()} for ref, record in records.items()
+        }
+
+    async def download(self, path: str, *arguments, **more) -> bytes:
+        self.paths[path] += 1
+        return await super().download(path, *arguments, **more)
+
+
+@pytest.fixture
+async def unmoving(pool, provider, clock):
+    connection = Unmoving(pool.url("unix"))
+    connection.paths = Counter()
+    sampler = Sampler(connection, lambda: provider._inventory.version, clock)
+    yield sampler, connection.paths
+    await sampler.stop()
+    await connection.close()
+
+
+async def test_what_does_not_move_is_taken_from_data_sources(unmoving, xen):
+    sampler, paths = unmoving
+    classes = ["VM_metrics", "VBD_metrics", "VIF_metrics", "PIF_metrics", "host_cpu", "VBD"]
+    await sampler.refresh(classes)
+    assert paths == {"/rrd_updates": 1}, "one answer for all classes"
+    told = await sampler._updates
+    vms, hosts = [(await xen.call(f"{cls}.get_all_records")) for cls in ("VM", "host")]
+    running = {
+        ref: told.of("vm", each["uuid"]) for ref, each in vms.items() if each["power_state"] in ("Running", "Paused")
+    }
+    assert len(running) > 2
+    for ref, sources in running.items():
+        metrics = sampler.samples["VM_metrics"][vms[ref]["metrics"]]
+        assert metrics["VCPUs_utilisation"] == {
+            name.removeprefix("cpu"): value for name, value in sources.items() if name.startswith("cpu")
+        }
+        assert metrics["last_updated"] == told.moment
+        assert int(metrics["memory_actual"]) == sources["memory"], "this one moves"
+    checked = 0
+    for cls, stem, words in (("VBD", "vbd", ("read", "write")), ("VIF", "vif", ("rx", "tx"))):
+        for ref, device in (await xen.call(f"{cls}.get_all_records")).items():
+            sources = running.get(device["VM"], {})
+            if f"{stem}_{device['device']}_{words[0]}" not in sources:
+                continue
+            metrics, checked = sampler.samples[f"{cls}_metrics"][device["metrics"]], checked + 1
+            for field, word in zip(("io_read_kbs", "io_write_kbs"), words, strict=True):
+                assert metrics[field] * 1024 == pytest.approx(sources[f"{stem}_{device['device']}_{word}"])
+            if cls == "VBD" and device["currently_attached"]:
+                latency = sampler.samples["VBD"][ref]["read_latency"]
+                assert latency == sources[f"vbd_{device['device']}_read_latency"]
+    assert checked > 8
+    for ref, cpu in (await xen.call("host_cpu.get_all_records")).items():
+        expected = told.of("host", hosts[cpu["host"]]["uuid"])[f"cpu{cpu['number']}"]
+        assert sampler.samples["host_cpu"][ref]["utilisation"] == expected
+    assert any(each["io_read_kbs"] for each in sampler.samples["PIF_metrics"].values())
+
+
+async def test_what_moves_is_not_asked_for_twice(unmoving, xen, monkeypatch):
+    sampler, _ = unmoving
+    monkeypatch.setattr(sampler, "_connection", xen)
+    await sampler.refresh(["VM_metrics", "VBD_metrics"])
+    assert any(each["VCPUs_utilisation"] for each in sampler.samples["VM_metrics"].values())
+    assert any(each["io_read_kbs"] for each in sampler.samples["VBD_metrics"].values())
+    assert sampler._updates is None
+
+
+async def test_a_server_without_data_sources_has_its_own_fields(unmoving, caplog):
+    sampler, _ = unmoving
+
+    async def download(path, *arguments, **more):
+        raise XenApiUnavailable(f"There is no {path}.")
+
+    sampler._connection.download = download
+    await sampler.refresh(["VBD_metrics", "VBD"])
+    assert {each["io_read_kbs"] for each in sampler.samples["VBD_metrics"].values()} == {0.0}
+    assert "VBD" not in sampler.samples

@@ -70,6 +70,9 @@ def test_totals_never_fall_whatever_happens_to_the_domain(vm, steps):
             assert before.written_bytes <= after.written_bytes
             assert before.read_operations <= after.read_operations
             assert before.write_operations <= after.write_operations
+        assert earlier[0].read_seconds <= later[0].read_seconds
+        assert earlier[0].write_seconds <= later[0].write_seconds
+        assert later[1].read_seconds is None
         assert earlier[2] <= later[2]
 
 
@@ -81,7 +84,7 @@ def test_a_paused_guest_does_nothing():
 
 def test_a_new_device_begins_at_zero():
     load = Load("vm", since=0.0).plugged("disk 1", 100.0)
-    assert load.disk("1", 100.0) == Transfers()
+    assert load.disk("1", 100.0) == Transfers(read_seconds=0.0, write_seconds=0.0)
     assert load.disk("1", 200.0).read_bytes < load.disk("0", 200.0).read_bytes * 1000
     assert Load("vm", 0.0, slowness=10.0).disk("0", 50.0).read_bytes < Load("vm", 0.0).disk("0", 50.0).read_bytes
 
@@ -268,6 +271,21 @@ async def test_data_sources_of_a_vm(measured):
         assert await measured.do("VM.query_data_source", vm, name) == source["value"]
     disk = sample(measured, devices(measured, vm)[0])
     assert told["vbd_xvda_read"]["value"] == disk["io_read_kbs"] * 1024
+    assert 0 < told["vbd_xvda_write_latency"]["value"] < told["vbd_xvda_read_latency"]["value"] < 10_000
+    assert told["vbd_xvda_read_latency"]["units"] == "μs"
+
+
+async def test_latencies_are_those_of_the_operations_of_a_second(measured):
+    vm = measured.vm("Running")
+    disk = measured.record(measured.record(vm)["VBDs"][0])
+    before, now = measured.sampler.transfers(disk)
+    count = now.read_operations - before.read_operations
+    assert measured.sampler.latencies(disk)[0] == pytest.approx(1e6 * (now.read_seconds - before.read_seconds) / count)
+    for slowness in (1.0, 20.0):
+        load = Load("vm", 0.0, slowness=slowness).disk("0", 1000.0)
+        assert 450e-6 < load.read_seconds / load.read_operations / slowness < 1350e-6
+    names = [source["name_label"] for source in await measured.do("VM.get_data_sources", measured.vm("Halted"))]
+    assert not [name for name in names if "latency" in name], "it has no disk that could be slow"
 
 
 async def test_data_sources_of_a_host(measured):

@@ -241,7 +241,9 @@ class Recorder:
         for vif in map(self._store.record, vm["VIFs"]):
             yield from self._transfers(vif, f"vif_{vif['device']}", ("rx", "tx"))
         for vbd in map(self._store.record, vm["VBDs"]):
-            yield from self._transfers(vbd, f"vbd_{vbd['device'] or vbd['userdevice']}", ("read", "write"))
+            name = f"vbd_{vbd['device'] or vbd['userdevice']}"
+            yield from self._transfers(vbd, name, ("read", "write"))
+            yield from self._latencies(vbd, name)
 
     def _of_host(self, host: Record) -> Iterator[Source]:
         numbers = [self._store.record(cpu)["number"] for cpu in host["host_CPUs"]]
@@ -273,6 +275,17 @@ class Recorder:
         for word, name_of_rate in zip(words, ("io_read_kbs", "io_write_kbs"), strict=True):
             text = f"{DIRECTIONS[word]} by the device, per second"
             yield Source(f"{name}_{word}", text, "B/s", UNBOUNDED, partial(self._sample, device, name_of_rate, KIB))
+
+    def _latencies(self, disk: Record, name: str) -> Iterator[Source]:
+        """Return how long reads and writes of a disk take, as far as that is measured."""
+
+        def read(number: int) -> float:
+            return self._sampler.latencies(disk)[number] or 0.0
+
+        for number, word in enumerate(("read", "write")):
+            if self._sampler.latencies(disk)[number] is not None:
+                text = f"Time that a {word} of the device took, on average"
+                yield Source(f"{name}_{word}_latency", text, "μs", UNBOUNDED, partial(read, number))
 
     def _sample(self, owner: Record, field: str, factor: float = 1.0) -> float:
         """Return a sampled field of an object's metrics; 0 if it has none."""

@@ -21,6 +21,15 @@ Row = tuple[Any, ...]
 """The values of an object's sampled fields, in the order in which its class declares them."""
 
 NOTHING = Transfers()
+MICROSECONDS = 1e6
+"""In a second."""
+
+
+def _average(before: float | None, now: float | None, count: int) -> float | None:
+    """Return what each of some operations took (microseconds); seconds are those of all operations up to a moment."""
+    if before is None or now is None:
+        return None
+    return MICROSECONDS * (now - before) / count if count > 0 else 0.0
 
 
 class Sampler:
@@ -111,6 +120,17 @@ class Sampler:
             for domain in found
         )
         return before, now
+
+    def latencies(self, disk: Record) -> tuple[float | None, float | None]:
+        """Return how long a read and a write of a VBD took on average during the last second, in microseconds.
+
+        0 if there was none; None if its hypervisor does not measure it, or does not run it.
+        """
+        before, now = self.transfers(disk)
+        return (
+            _average(before.read_seconds, now.read_seconds, now.read_operations - before.read_operations),
+            _average(before.write_seconds, now.write_seconds, now.write_operations - before.write_operations),
+        )
 
     # Once a second
 

@@ -86,6 +86,10 @@ class Domain:
     crashed: bool = False
 
 
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
+
+
 @dataclass(frozen=True, slots=True)
 class Transfers:
     """What a device has transferred since it was plugged in; never falls. Packets are the operations of a NIC."""
@@ -96,6 +100,9 @@ class Transfers:
     written_bytes: int = 0
     """Written to a disk; sent by a NIC."""
     write_operations: int = 0
+    read_seconds: float | None = None
+    """What all reads of a disk took together; None if that is not measured, as it is not of NICs."""
+    write_seconds: float | None = None
 
     def __add__(self, other: Transfers) -> Transfers:
         return Transfers(
@@ -103,6 +110,8 @@ class Transfers:
             self.read_operations + other.read_operations,
             self.written_bytes + other.written_bytes,
             self.write_operations + other.write_operations,
+            _sum(self.read_seconds, other.read_seconds),
+            _sum(self.write_seconds, other.write_seconds),
         )
 
 

@@ -17,6 +17,9 @@ from xenapi_core.hypervisors.interface import Transfers
 WAVES = ((41.0, 0.35), (613.0, 0.35), (86_400.0, 0.2))
 """Period (seconds) and depth of each wave of busyness. The depths add up to less than 1, so that it stays positive."""
 
+SWING, DEPTH = 10_000, 0.4
+"""After how many operations the latency of a disk swings back, and by how much of its average it swings."""
+
 BUSIEST_VCPU = 0.5
 """The largest average utilisation of a virtual CPU; at its busiest moment it is not quite twice that."""
 
@@ -31,9 +34,12 @@ class Kind:
     """Bytes per second."""
     operation: int
     """Bytes of one operation, or of one packet."""
+    read_latency: float | None = None
+    """Seconds that a read takes on average; None if that is not measured."""
+    write_latency: float | None = None
 
 
-DISK = Kind(read=4e6, written=2e6, operation=16 * 1024)
+DISK = Kind(read=4e6, written=2e6, operation=16 * 1024, read_latency=900e-6, write_latency=350e-6)
 NIC = Kind(read=1.5e6, written=1e6, operation=900)
 
 
@@ -119,9 +125,23 @@ class Load:
 
     def _transfers(self, kind: Kind, device: str, begun: float, moment: float, speed: float = 1.0) -> Transfers:
         seconds = self.seconds(moment)
-        if seconds <= begun:
-            return Transfers()
-        busy = speed * (busy_seconds(self.vm, seconds) - busy_seconds(self.vm, begun))
+        busy = speed * (busy_seconds(self.vm, max(seconds, begun)) - busy_seconds(self.vm, begun))
         read = int(kind.read * busy * share(self.vm, f"{device} read") ** 2)
         written = int(kind.written * busy * share(self.vm, f"{device} written") ** 2)
-        return Transfers(read, read // kind.operation, written, written // kind.operation)
+        reads, writes = read // kind.operation, written // kind.operation
+        return Transfers(
+            read,
+            reads,
+            written,
+            writes,
+            self._duration(reads, kind.read_latency, f"{device} read"),
+            self._duration(writes, kind.write_latency, f"{device} written"),
+        )
+
+    def _duration(self, operations: int, latency: float | None, what: str) -> float | None:
+        """Return what so many operations took together (seconds): each device has its latency, which swings."""
+        if latency is None:
+            return None
+        average = latency * self.slowness * (0.5 + share(self.vm, f"{what} latency"))
+        frequency, phase = 2 * math.pi / SWING, 2 * math.pi * share(self.vm, f"{what} swing")
+        return average * (operations + DEPTH / frequency * (math.cos(phase) - math.cos(frequency * operations + phase)))
