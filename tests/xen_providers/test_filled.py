@@ -26,6 +26,7 @@ UNFILLED = {
 
 
 async def test_every_declared_property_is_filled_or_listed(provider):
+    await provider.refresh(provider.sampled_classes)
     view = provider.view()
     unfilled = {
         (each.name, name)
