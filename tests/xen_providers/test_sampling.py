@@ -193,6 +193,8 @@ async def test_what_does_not_move_is_taken_from_data_sources(unmoving, xen):
         }
         assert metrics["last_updated"] == told.moment
         assert int(metrics["memory_actual"]) == sources["memory"], "this one moves"
+    others = [each["metrics"] for ref, each in vms.items() if ref not in running and each["metrics"]]
+    assert {sampler.samples["VM_metrics"][ref]["VCPUs_utilisation"] for ref in others} == {None}, "unknown, not zero"
     checked = 0
     for cls, stem, words in (("VBD", "vbd", ("read", "write")), ("VIF", "vif", ("rx", "tx"))):
         for ref, device in (await xen.call(f"{cls}.get_all_records")).items():

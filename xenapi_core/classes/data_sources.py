@@ -278,14 +278,10 @@ class Recorder:
 
     def _latencies(self, disk: Record, name: str) -> Iterator[Source]:
         """Return how long reads and writes of a disk take, as far as that is measured."""
-
-        def read(number: int) -> float:
-            return self._sampler.latencies(disk)[number] or 0.0
-
-        for number, word in enumerate(("read", "write")):
-            if self._sampler.latencies(disk)[number] is not None:
+        for word, latency in zip(("read", "write"), self._sampler.latencies(disk), strict=True):
+            if latency is not None:
                 text = f"Time that a {word} of the device took, on average"
-                yield Source(f"{name}_{word}_latency", text, "μs", UNBOUNDED, partial(read, number))
+                yield Source(f"{name}_{word}_latency", text, "μs", UNBOUNDED, partial(float, latency))
 
     def _sample(self, owner: Record, field: str, factor: float = 1.0) -> float:
         """Return a sampled field of an object's metrics; 0 if it has none."""

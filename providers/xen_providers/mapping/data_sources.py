@@ -54,7 +54,10 @@ class Told:
     def fill(
         self, cls: str, records: Mapping[str, Record], missing: Sequence[str], updates: Updates, version: Version
     ) -> Mapping[str, Record]:
-        """Return the records of a class with the fields that data sources tell, and the moment at which they were."""
+        """Return the records of a class with the fields that data sources tell, and the moment at which they were.
+
+        Of machines and hosts of which nothing is told these fields are unknown, not the zeros that are in the records.
+        """
         filled = dict(records)
         for ref, measured in version.records(self.measured).items():
             target = ref if cls == self.measured else measured.get("metrics")
@@ -65,7 +68,9 @@ class Told:
             known = {"device": measured.get("device") or measured.get("userdevice"), "number": measured.get("number")}
             read = {name: self.fields[name].read(told, known) for name in missing}
             values = {name: value for name, value in read.items() if value is not None}
-            if values:
+            if not told and target in records:
+                filled[target] = {**records[target], **dict.fromkeys(missing)}
+            elif values:
                 filled[target] = {**records.get(target, {}), **values, "last_updated": updates.moment}
         return filled
 
