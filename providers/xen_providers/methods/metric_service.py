@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from cim_provider import MethodResult, Parameter, Value
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
@@ -30,9 +30,10 @@ async def _get_performance_metrics(call: Call, inputs: Inputs) -> MethodResult:
     system = needed("System", inputs.element("System", COMPUTER_SYSTEM, HOST_COMPUTER_SYSTEM))
     start = _moment("StartTime", inputs.get("StartTime"))
     minutes = inputs.number("TimeDuration")
-    since = -60 * (HOUR if minutes is None else minutes) if start is None else int(start.timestamp())
+    if start is None:
+        start = datetime.now(UTC) - timedelta(minutes=HOUR if minutes is None else minutes)
     step = inputs.number("ResolutionInterval")
-    query = {"start": str(since), "cf": "AVERAGE"}
+    query = {"start": str(int(start.timestamp())), "cf": "AVERAGE"}
     if step:
         query["interval"] = str(step)
     if system.mapped is HOST_COMPUTER_SYSTEM:
