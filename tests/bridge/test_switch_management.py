@@ -155,8 +155,10 @@ def test_addresses_of_a_device_change(call, xenapi, device):
     wrong = port(**name, ManagementPurpose="lost", IPConfigurationMode=2, IPAddress="no address")
     assert call("ModifyResourceSettings", ResourceSettings=[wrong])[0] == 2
     assert xenapi.PIF.get_record(ref)["other_config"]["management_purpose"] == "backup"
-    assert call("ModifyResourceSettings", ResourceSettings=[port(**name, IPConfigurationMode=0)])[0] == OK
+    nothing = port(**name, IPConfigurationMode=0, ManagementPurpose="")
+    assert call("ModifyResourceSettings", ResourceSettings=[nothing])[0] == OK
     assert xenapi.PIF.get_IP(ref) == ""
+    assert "management_purpose" not in xenapi.PIF.get_other_config(ref)
 
 
 def test_what_is_wrong_is_refused_and_nothing_left(call, switch, everything, device):

@@ -60,7 +60,8 @@ def classes(repository) -> dict[str, CIMClass]:
         for each in repository.EnumerateClasses(DeepInheritance=True)
         if each.classname.startswith("Xen_")
     ]
-    return {name: repository.GetClass(name, LocalOnly=False, IncludeQualifiers=True) for name in names}
+    options = {"LocalOnly": False, "IncludeQualifiers": True, "IncludeClassOrigin": True}
+    return {name: repository.GetClass(name, **options) for name in names}
 
 
 @pytest.mark.parametrize("declared", DECLARATIONS, ids=lambda each: each.name)
@@ -126,7 +127,7 @@ def test_every_file_is_included_once_and_everything_is_described(classes):
     for cls in classes.values():
         own = [each for each in (*cls.properties.values(), *cls.methods.values()) if each.class_origin == cls.classname]
         for each in (cls, *own):
-            assert "Description" in each.qualifiers
+            assert "Description" in each.qualifiers, (cls.classname, getattr(each, "name", ""))
 
 
 def test_indications_are_about_all_classes_of_their_kind(repository):
