@@ -198,6 +198,10 @@ def _differences(steps: Sequence[Step]) -> Iterator[tuple[Lifecycle, Instance | 
             yield Lifecycle.CREATION, None, new.instance
         elif new is None and old is not None:
             yield Lifecycle.DELETION, None, old.instance
+        elif old is not None and new is not None and old.instance.name != new.instance.name:
+            # An object that is called otherwise from now on: to clients one instance went and another came.
+            yield Lifecycle.DELETION, None, old.instance
+            yield Lifecycle.CREATION, None, new.instance
         elif old is not None and new is not None and not new.compiled.same_state(old.instance, new.instance):
             yield Lifecycle.MODIFICATION, old.instance, new.instance
 

@@ -121,6 +121,24 @@ async def test_becoming_a_template_is_going(told, xen, halted, all_seen):
     assert [each.class_name for each in told] == ["Xen_ComputerSystemDeletion", "Xen_ComputerSystemCreation"]
 
 
+async def test_being_called_otherwise_is_going_and_coming(provider, xen, all_seen):
+    """The port of a switch is named by the switch: at another switch it is another one."""
+    told: list[Indication] = []
+    provider.watch(
+        ["Xen_LogicalDeviceCreation", "Xen_LogicalDeviceDeletion", "Xen_LogicalDeviceModification"], told.append
+    )
+    vif, record = next(iter((await xen.call("VIF.get_all_records")).items()))
+    networks = await xen.call("network.get_all_records")
+    other = next(ref for ref in networks if ref != record["network"])
+    await xen.call("VIF.move", vif, other)
+    await all_seen()
+    ports = [each for each in told if each.instance.get("SourceInstance").class_name == "Xen_VirtualSwitchPort"]
+    assert [(each.class_name, each.instance.get("SourceInstance").get("SystemName")) for each in ports] == [
+        ("Xen_LogicalDeviceDeletion", networks[record["network"]]["uuid"]),
+        ("Xen_LogicalDeviceCreation", networks[other]["uuid"]),
+    ]
+
+
 async def test_only_what_is_watched_is_told(provider, xen, halted, all_seen):
     told: list[Indication] = []
     end = provider.watch(["xen_computersystemdeletion"], told.append)
