@@ -12,40 +12,12 @@ from typing import Any
 import pytest
 
 from cim_provider import Context, InstanceName
-from netserve.doors import Door
+from simulated_pool import PASSWORDS, Pool
 from xen_providers.access import XenApiAuthenticator
 from xen_providers.provider import XenProvider
 from xenapi_client import Connection
 from xenapi_core.access.local import set_password
 from xenapi_core.datamodel.roles import Role
-from xenapi_core.server import Settings, XenApiServer
-
-PASSWORDS = {"root": "root's password", "operator": "operator's password", "reader": "reader's password"}
-
-
-class Pool:
-    """A Xen-API server that can be stopped and started again at the same addresses."""
-
-    def __init__(self, folder: Path, users: Path) -> None:
-        self.folder = folder
-        doors = [
-            Door("unix", path=folder / "api.sock", authentication="peer"),
-            Door("http", authentication="local"),
-            Door("open", authentication="none"),
-        ]
-        self.settings = Settings(folder / "state", doors, users, hosts=2, vms=8, seed=1)
-        self.server: XenApiServer | None = None
-
-    async def start(self) -> None:
-        self.server = XenApiServer(self.settings)
-        await self.server.start()
-        self.settings = Settings(**{**vars(self.settings), "doors": self.server.doors})
-
-    async def stop(self) -> None:
-        await self.server.stop()
-
-    def url(self, name: str) -> str:
-        return next(door.url for door in self.settings.doors if door.name == name)
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,10 @@ from typing import Any
 import pytest
 
 from cim_provider import Instance, InstanceName
+from simulated_pool import KEPT, PASSING
 from xen_providers.access import XenPrincipal
 from xenapi_client import XenApiError
 
-CLASSES = ("VM", "VBD", "VIF", "VDI", "console", "network", "SR", "PBD", "VLAN", "Bond", "PIF", "pool")
-PASSING = frozenset(
-    {"allowed_operations", "current_operations", "metrics", "last_updated", "MAC", "physical_utilisation"}
-)
-"""Fields that may differ although nothing is left behind."""
 UNIMPORTANT = ("task.destroy", "task.set_progress")
 """Calls on which nothing depends: they tell how far the work is, and tidy up."""
 COMPLETED, EXCEPTION = 7, 10
@@ -175,7 +171,7 @@ async def content(xen) -> dict[str, Any]:
             ref: {name: value for name, value in record.items() if name not in PASSING}
             for ref, record in (await xen.call(f"{cls}.get_all_records")).items()
         }
-        for cls in CLASSES
+        for cls in KEPT
     }
 
 
