@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cim_provider import CimError, InstanceName, Status
+from xen_providers.access import XenPrincipal
 from xen_providers.methods.call import Call
 from xen_providers.methods.outcomes import Failure, MethodError
 from xen_providers.methods.work import JOB, UNFINISHED, Work
@@ -216,6 +217,31 @@ async def test_a_job_that_is_cancelled_is_undone(call, provider, xen, objects):
     await provider._workshop.cancel(task)
     record = await job_record(provider, job)
     assert record["status"] == "cancelled"
+    assert await objects() == before
+
+
+async def test_a_job_that_is_cancelled_within_a_call_is_undone(call, provider, xen, objects, monkeypatch):
+    """The server does what it was asked to, whether or not somebody still waits for the answer."""
+    before = await objects()
+    under_way, may_answer = asyncio.Event(), asyncio.Event()
+    original = XenPrincipal.call
+
+    async def slow(principal: XenPrincipal, method: str, *parameters: object) -> Any:
+        answer = await original(principal, method, *parameters)
+        if method == "VDI.create":
+            under_way.set()
+            await may_answer.wait()
+        return answer
+
+    monkeypatch.setattr(XenPrincipal, "call", slow)
+    job = (await call.begin("Xen_Job", lambda work: disk(work, xen))).outputs["Job"]
+    await under_way.wait()
+    task, _ = provider.view().find("task", job.get("InstanceID").removeprefix("Xen:"))
+    cancelling = asyncio.create_task(provider._workshop.cancel(task))
+    await asyncio.sleep(0)
+    may_answer.set()
+    await cancelling
+    assert (await job_record(provider, job))["status"] == "cancelled"
     assert await objects() == before
 
 

@@ -48,7 +48,7 @@ class Work:
 
     def __init__(self, xen: Xen, replica: Replica, worker: str, task: str | None = None) -> None:
         """``xen`` calls for the caller; ``worker`` names the bridge; ``task`` tells of the work, if one does."""
-        self.xen = xen
+        self._xen = xen
         self.task = task
         self.notes: dict[str, str] | None = {}
         """What was told before the task became a job."""
@@ -58,16 +58,24 @@ class Work:
         self._undo: list[Callable[[], Awaitable[Any]]] = []
         self._told = 0.0
 
+    async def xen(self, message: str, *parameters: object) -> Any:
+        """Call the Xen-API for the caller; what is cancelled meanwhile is so once the call has been answered."""
+        return await _whole(self._xen(message, *parameters))
+
     async def make(self, message: str, *parameters: object) -> str:
         """Call a message that makes an object, such as ``VDI.create``; return its reference."""
-        return await self._keep(message.partition(".")[0], await self.xen(message, *parameters))
+
+        async def make() -> str:
+            return await self._keep(message.partition(".")[0], await self.xen(message, *parameters))
+
+        return await _whole(make())
 
     async def make_slowly(self, message: str, *parameters: object, until: float = 1.0) -> str:
         """Do the same for a message that takes its time; ``until`` is the progress of the whole work at its end."""
         made = _reference(await self.slowly(message, *parameters, until=until))
         if made is None:
             raise MethodError(Failure.FAILED, f"{message} ended without a result.")
-        return await self._keep(message.partition(".")[0], made)
+        return await _whole(self._keep(message.partition(".")[0], made))
 
     async def change(self, message: str, ref: str, *values: object, back: Sequence[object]) -> None:
         """Call a message that changes an object; if the work fails, it is called again with the values ``back``."""
@@ -75,8 +83,12 @@ class Work:
 
     async def attach(self, message: str, ref: str, *values: object, undo: str, back: Sequence[object] = ()) -> None:
         """Call a message such as ``VBD.plug``; if the work fails, ``undo`` is called with the values ``back``."""
-        await self.xen(message, ref, *values)
-        self._undo.append(lambda: self.xen(undo, ref, *back))
+
+        async def attach() -> None:
+            await self.xen(message, ref, *values)
+            self._undo.append(lambda: self.xen(undo, ref, *back))
+
+        await _whole(attach())
 
     async def slowly(self, message: str, *parameters: object, until: float = 1.0) -> str:
         """Call a message that takes its time as a task of its own, whose end ends it; return its result as text."""
@@ -148,6 +160,16 @@ class Work:
             await self.xen(message, ref, *values)
         except CimError as error:
             log.debug("call_failed", message=message, ref=ref, reason=error.description)
+
+
+async def _whole(step: Awaitable[T]) -> T:
+    """Do a step to its end even if the work is cancelled meanwhile: the server would, and it has to be undone."""
+    doing = asyncio.ensure_future(step)
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.gather(doing, return_exceptions=True)
+        raise
 
 
 def _reference(result: str) -> str | None:
