@@ -279,3 +279,32 @@ async def test_the_next_run_removes_what_the_last_one_left(pool, call, provider,
         assert "stopped" in record["error_info"][1]
     finally:
         await again.stop()
+
+
+@pytest.mark.parametrize("at", ["Async.VM.clone", "task.destroy"])
+async def test_what_a_slow_call_made_goes_though_the_work_is_cancelled_between_its_calls(call, xen, objects, at):
+    """Between the request for the task and its answer, and after the task has ended."""
+    before = await objects()
+    within, may_go_on = asyncio.Event(), asyncio.Event()
+    original = call.xen
+
+    async def slow(message: str, *parameters: object) -> Any:
+        answer = await original(message, *parameters)
+        if message == at:
+            within.set()
+            await may_go_on.wait()
+        return answer
+
+    async def work(under_way: Work) -> None:
+        under_way._xen = slow
+        await under_way.make_slowly("VM.clone", call.ref, "a clone")
+        await asyncio.Event().wait()
+
+    await call.begin("Xen_Job", work)
+    await within.wait()
+    (task,) = call.workshop._jobs
+    cancelling = asyncio.create_task(call.workshop.cancel(task))
+    await asyncio.sleep(0)
+    may_go_on.set()
+    await cancelling
+    assert await objects() == before

@@ -92,29 +92,43 @@ class Work:
 
     async def slowly(self, message: str, *parameters: object, until: float = 1.0) -> str:
         """Call a message that takes its time as a task of its own, whose end ends it; return its result as text."""
-        begun = self._told
-        task = str(await self.xen(f"Async.{message}", *parameters))
-        try:
-            async for record in self._replica.follow("task", task):
-                await self.progress(begun + (until - begun) * float(record["progress"]))
-                if record["status"] not in UNFINISHED_TASK:
-                    return _outcome(record)
-            raise MethodError(Failure.FAILED, f"The task of {message} is gone.")
-        except BaseException:
-            await asyncio.shield(self._stop(task, message.partition(".")[0]))
-            raise
-        finally:
-            await self.quietly("task.destroy", task)
+        begun, task = self._told, ""
+        ended: Record | None = None
 
-    async def _stop(self, task: str, cls: str) -> None:
-        """Stop a task and wait for its end; if it was faster, what it made goes with the rest."""
-        await self.quietly("task.cancel", task)
-        async for record in self._replica.follow("task", task):
-            if record["status"] not in UNFINISHED_TASK:
-                made = _reference(record["result"])
-                if made is not None and record["type"].lower() == cls.lower():
-                    self._undo.append(partial(remove, self.xen, cls, made))
-                break
+        async def begin() -> None:
+            nonlocal task
+            task = str(await self._xen(f"Async.{message}", *parameters))
+
+        try:
+            await _whole(begin())
+            async for record in self._replica.follow("task", task):
+                if record["status"] not in UNFINISHED_TASK:
+                    ended = record
+                    break
+                await self.progress(begun + (until - begun) * float(record["progress"]))
+            if ended is None:
+                raise MethodError(Failure.FAILED, f"The task of {message} is gone.")
+            result = _outcome(ended)
+            await self.progress(until)
+            await self.quietly("task.destroy", task)
+        except BaseException:
+            if task:
+                await asyncio.shield(self._stop(task, message.partition(".")[0], ended))
+            raise
+        return result
+
+    async def _stop(self, task: str, cls: str, ended: Record | None) -> None:
+        """Stop a task, unless it is known how it ended; if it was faster, what it made goes with the rest."""
+        if ended is None:
+            await self.quietly("task.cancel", task)
+            async for record in self._replica.follow("task", task):
+                if record["status"] not in UNFINISHED_TASK:
+                    ended = record
+                    break
+        made = None if ended is None else _reference(ended["result"])
+        if ended is not None and made is not None and ended["type"].lower() == cls.lower():
+            self._undo.append(partial(remove, self.xen, cls, made))
+        await self.quietly("task.destroy", task)
 
     @property
     def done(self) -> float:
