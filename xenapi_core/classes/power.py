@@ -214,8 +214,9 @@ async def shut_down(call: Call, vm: str, operation: str) -> None:
             try:
                 await hypervisor.clean_shutdown(record["uuid"], progress=call.task.progress)
             except DomainGoneError:
-                if not overtaken(call, vm):  # then it was rebooted; else it was shut down, which is what was asked for
+                if not overtaken(call, vm):  # then it was rebooted
                     raise
+                return  # it was shut down, which is what was asked for, and may run again elsewhere by now
         if overtaken(call, vm):
             return
         with effects(call, vm) as change:
