@@ -216,6 +216,7 @@ async def shut_down(call: Call, vm: str, operation: str) -> None:
             except DomainGoneError:
                 if not overtaken(call, vm):  # then it was rebooted
                     raise
+            if overtaken(call, vm):
                 return  # it was shut down, which is what was asked for, and may run again elsewhere by now
         if overtaken(call, vm):
             return
