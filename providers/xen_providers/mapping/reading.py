@@ -28,7 +28,7 @@ SAMPLES = "@samples"
 
 
 @dataclass(frozen=True)
-class Inputs:
+class Observed:
     """All that a view is computed from."""
 
     version: Version
@@ -102,25 +102,25 @@ class Reader:
         """Say whether an expression reads a sampled field."""
         return any(path != (PART,) and SAMPLES in self._way(path) for path in expression.paths)
 
-    def row(self, inputs: Inputs, ref: str) -> Row | None:
+    def row(self, observed: Observed, ref: str) -> Row | None:
         """Return the row of an object, or None if there is no such object."""
-        record = inputs.version.get(self.source, ref)
+        record = observed.version.get(self.source, ref)
         if record is None:
             return None
         row: list[Any] = [record]
         for prefix, origin, cls in self._ways:
             step = prefix[-1]
             if step == POOL:
-                row.append(inputs.pool())
+                row.append(observed.pool())
             elif step == HOSTS:
-                row.append(inputs.hosts())
+                row.append(observed.hosts())
             elif step == SAMPLES:
-                sample = partial(inputs.sample, cls)
+                sample = partial(observed.sample, cls)
                 row.append(sample(ref) if len(prefix) == 1 else _followed(sample, row[origin], prefix[-2]))
             elif self.is_derived(prefix):
-                row.append(inputs.times[cls, step].get(ref))
+                row.append(observed.times[cls, step].get(ref))
             else:
-                row.append(_followed(partial(inputs.version.get, cls), row[origin], step))
+                row.append(_followed(partial(observed.version.get, cls), row[origin], step))
         return tuple(row)
 
     def compiled(self, expression: Expression) -> Callable[[Row], Any]:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from cim_provider import Instance
 from xen_providers.mapping.declaration import WHOLE, MappedClass
 from xen_providers.mapping.expressions import read_step
-from xen_providers.mapping.reading import Inputs, Reader, Row
+from xen_providers.mapping.reading import Observed, Reader, Row
 from xenapi_client import Change, Record
 
 _making = Lock()
@@ -35,9 +35,9 @@ class Compiled:
         self.sampled = frozenset(name for name, each in expressions.items() if self.reader.is_sampled(each))
         """The properties that follow samples."""
 
-    def slots(self, inputs: Inputs, ref: str) -> tuple[Slot, ...]:
+    def slots(self, observed: Observed, ref: str) -> tuple[Slot, ...]:
         """Return the places of all instances that come from an object."""
-        row = self.reader.row(inputs, ref)
+        row = self.reader.row(observed, ref)
         if row is None:
             return ()
         if self._parts is None:
@@ -109,10 +109,10 @@ class Table:
         self._filling = Lock()
 
     @classmethod
-    def full(cls, compiled: Compiled, inputs: Inputs) -> Table:
+    def full(cls, compiled: Compiled, observed: Observed) -> Table:
         """Make the table of all objects."""
-        refs = inputs.version.records(compiled.mapped.source)
-        return cls({ref: slots for ref in refs if (slots := compiled.slots(inputs, ref))})
+        refs = observed.version.records(compiled.mapped.source)
+        return cls({ref: slots for ref in refs if (slots := compiled.slots(observed, ref))})
 
     def instances(self) -> tuple[Instance, ...]:
         """Return the instances; the first call makes those that were never asked for."""

@@ -17,7 +17,7 @@ from typing import Any
 from cim_provider import Instance, InstanceName
 from xen_providers.mapping.declaration import MappedClass
 from xen_providers.mapping.expressions import FROM_ANYWHERE, POOL, Path, read_step
-from xen_providers.mapping.reading import Inputs, Reader, Samples, Times
+from xen_providers.mapping.reading import Observed, Reader, Samples, Times
 from xen_providers.mapping.sources import LAST_CHANGE, TIMED
 from xen_providers.mapping.table import Compiled, Index, IndexKey, Slot, Step, Table
 from xenapi_client import Change, Operation, Record, Version
@@ -81,29 +81,29 @@ class XenView:
     def __init__(
         self,
         model: Model,
-        inputs: Inputs,
+        observed: Observed,
         indexes: Mapping[IndexKey, Index] | None = None,
         tables: Mapping[str, Table] | None = None,
     ) -> None:
         self._model = model
-        self._inputs = inputs
+        self._observed = observed
         self._indexes = dict(indexes or {})
         self._tables = dict(tables or {})
 
     @classmethod
     def first(cls, model: Model, version: Version, samples: Samples | None = None) -> XenView:
         """Make a view from nothing but a version of the inventory."""
-        inputs = Inputs(version, samples=samples or {})
+        observed = Observed(version, samples=samples or {})
         times: dict[tuple[str, str], dict[str, Record]] = {}
         for (source, state), (reader, first) in model.timed.items():
-            rows = ((ref, reader.row(inputs, ref)) for ref in version.records(source))
+            rows = ((ref, reader.row(observed, ref)) for ref in version.records(source))
             times[source, state] = {ref: {LAST_CHANGE: first(row)} for ref, row in rows if row is not None}
-        return cls(model, replace(inputs, times=times))
+        return cls(model, replace(observed, times=times))
 
     @property
     def version(self) -> Version:
         """The version of the inventory that is shown."""
-        return self._inputs.version
+        return self._observed.version
 
     def following(
         self, version: Version, changes: Sequence[Change], moment: datetime, watched: Collection[str] = ()
@@ -116,31 +116,31 @@ class XenView:
         for change in changes:
             by_class[change.cls].append(change)
         self.prepare(watched)
-        inputs = replace(self._inputs, version=version, times=self._times_after(version, by_class, moment))
+        observed = replace(self._observed, version=version, times=self._times_after(version, by_class, moment))
         indexes = {
             key: index.renewed(by_class[key.cls]) if key.cls in by_class else index
             for key, index in self._indexes.copy().items()
         }
         tables = self._tables.copy()
-        after = XenView(self._model, inputs, indexes)
+        after = XenView(self._model, observed, indexes)
         steps: dict[str, Sequence[Step]] = {}
         for name, refs in self._model.touched(changes, after, tables).items():
-            tables[name], steps[name] = tables[name].renewed(refs, partial(self._model.classes[name].slots, inputs))
+            tables[name], steps[name] = tables[name].renewed(refs, partial(self._model.classes[name].slots, observed))
         after._tables.update(tables)
         return after, steps
 
     def sampled(self, samples: Samples) -> XenView:
         """Return the view with other samples; what shows none of those that differ is shared."""
-        old = self._inputs.samples
+        old = self._observed.samples
         newer = {cls for cls, records in samples.items() if old.get(cls) is not records}
         if not newer:
             return self
         shown = self._model.sampled
         tables = {name: table for name, table in self._tables.copy().items() if not newer & shown.get(name, set())}
-        return XenView(self._model, replace(self._inputs, samples=samples), self._indexes.copy(), tables)
+        return XenView(self._model, replace(self._observed, samples=samples), self._indexes.copy(), tables)
 
     def _times_after(self, version: Version, changes: Mapping[str, Sequence[Change]], moment: datetime) -> Times:
-        times = dict(self._inputs.times)
+        times = dict(self._observed.times)
         for (cls, state), (reader, first) in self._model.timed.items():
             known: dict[str, Record] | None = None
             for change in changes.get(cls, ()):
@@ -152,7 +152,7 @@ class XenView:
                 if after is None:
                     known.pop(change.ref, None)
                 elif before is None:
-                    row = reader.row(Inputs(version), change.ref)
+                    row = reader.row(Observed(version), change.ref)
                     known[change.ref] = {LAST_CHANGE: None if row is None else first(row)}
                 else:
                     known[change.ref] = {LAST_CHANGE: moment}
@@ -218,12 +218,12 @@ class XenView:
         if table is not None or compiled is None:
             return table
         # Two threads may make it at once; both get the one that was there first.
-        return self._tables.setdefault(name, Table.full(compiled, self._inputs))
+        return self._tables.setdefault(name, Table.full(compiled, self._observed))
 
     def _slots(self, name: str, ref: str) -> tuple[Slot, ...]:
         """Return the slots of one object, without making a table for it."""
         table = self._tables.get(name)
-        return self._model.classes[name].slots(self._inputs, ref) if table is None else table.slots.get(ref, ())
+        return self._model.classes[name].slots(self._observed, ref) if table is None else table.slots.get(ref, ())
 
     def _index(self, key: IndexKey) -> Index:
         index = self._indexes.get(key)
