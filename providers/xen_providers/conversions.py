@@ -15,6 +15,8 @@ NAMESPACE = "root/cimv2"
 """The namespace in paths that stand in string properties; a reference has none of its own."""
 OWN = "xen-cim:"
 """How the keys of other_config begin under which the bridge keeps what is its own affair."""
+NULL = "OpaqueRef:NULL"
+"""How the Xen-API writes a reference that leads nowhere."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """How the Xen-API writes a moment that has not been."""
 

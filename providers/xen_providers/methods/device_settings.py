@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cim_provider import CimError, InstanceName, MethodResult, Status
+from xen_providers.conversions import NULL
 from xen_providers.methods.call import Call
-from xen_providers.methods.embedded import parse_name
+from xen_providers.methods.embedded import last_part
 from xen_providers.methods.inputs import Inputs, Settings
 from xen_providers.methods.outcomes import COMPLETED, Failure, MethodError, invalid
 from xen_providers.methods.resource_settings import MEMORY, PROCESSOR, Plan, Resource, amount, count, settings_name
 from xen_providers.methods.work import Work
 from xenapi_client import Record
 
-NULL = "OpaqueRef:NULL"
 QOS: dict[str, Any] = {"qos_algorithm_type": "", "qos_algorithm_params": {}}
 
 READABLE = 1
@@ -51,13 +51,6 @@ async def detach(work: Work, cls: str, device: str) -> None:
     if await work.xen(f"{cls}.get_currently_attached", device):
         await work.attach(f"{cls}.unplug", device, undo=f"{cls}.plug")
     await work.xen(f"{cls}.destroy", device)
-
-
-def last_part(text: str) -> str:
-    """Return what follows the last ``/`` of a device's id, or of the id in a path."""
-    name = parse_name(text)
-    key = str(name.get("DeviceID") or name.get("InstanceID") or "") if name is not None else text
-    return key.rpartition("/")[2].rpartition(":")[2]
 
 
 @dataclass(frozen=True)
@@ -167,13 +160,8 @@ class Disk(Plan):
             await self._insert(work, vbd, record)
         elif self.image and record["VDI"] != await find(work, "VDI", self.image, f"{self.parameter}.HostResource"):
             raise invalid(f"{self.parameter}.HostResource", "only what is in a CD drive can be exchanged.")
-        if self.place is not None and self.place != record["userdevice"]:
-            await work.change("VBD.set_userdevice", vbd, self.place, back=[record["userdevice"]])
-        if self.bootable is not None and self.bootable != record["bootable"]:
-            await work.change("VBD.set_bootable", vbd, self.bootable, back=[record["bootable"]])
         mode = None if self.read_only is None or record["type"] == "CD" else "RO" if self.read_only else "RW"
-        if mode is not None and mode != record["mode"]:
-            await work.change("VBD.set_mode", vbd, mode, back=[record["mode"]])
+        await work.update("VBD", vbd, record, {"userdevice": self.place, "bootable": self.bootable, "mode": mode})
         if record["type"] != "CD":
             await self._change_image(work, record["VDI"])
 
@@ -189,9 +177,7 @@ class Disk(Plan):
 
     async def _change_image(self, work: Work, vdi: str) -> None:
         record = await work.xen("VDI.get_record", vdi)
-        for field, value in (("name_label", self.name), ("name_description", self.description)):
-            if value is not None and value != record[field]:
-                await work.change(f"VDI.set_{field}", vdi, value, back=[record[field]])
+        await work.update("VDI", vdi, record, {"name_label": self.name, "name_description": self.description})
         if self.size is not None and self.size != int(record["virtual_size"]):
             if self.size < int(record["virtual_size"]):
                 raise invalid(f"{self.parameter}.VirtualQuantity", "a disk can only grow.")
@@ -311,9 +297,8 @@ KVP_RESERVED = frozenset({PROCESSOR, MEMORY})
 
 async def _show_pairs(work: Work, vm: str) -> None:
     """Let the pairs of a machine be seen."""
-    config = await work.xen("VM.get_other_config", vm)
-    if config.get(KVP_ENABLED) != "true":
-        await work.change("VM.set_other_config", vm, {**config, KVP_ENABLED: "true"}, back=[config])
+    record = await work.xen("VM.get_record", vm)
+    await work.update("VM", vm, record, {"other_config": {KVP_ENABLED: "true"}})
 
 
 async def set_up_pairs(call: Call, inputs: Inputs) -> MethodResult:

@@ -185,3 +185,10 @@ def _key_value(match: re.Match[str]) -> KeyValue:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     return int(text) if re.fullmatch(r"[+-]?\d+", text) else text
+
+
+def last_part(text: str) -> str:
+    """Return what follows the last ``/`` of a device's id, or of the id in a path."""
+    name = parse_name(text)
+    key = str(name.get("DeviceID") or name.get("InstanceID") or "") if name is not None else text
+    return key.rpartition("/")[2].rpartition(":")[2]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cim_provider import InstanceName
 from xen_providers.methods.call import Call
-from xen_providers.methods.device_settings import last_part
 from xen_providers.methods.inputs import Inputs, needed
+from xen_providers.methods.objects import find_object
 from xen_providers.methods.outcomes import invalid
 from xenapi_client import Record
 
@@ -28,13 +27,7 @@ class Machine:
 
 def find_machine(call: Call, parameter: str, value: Any) -> Machine:
     """Return what a path, as such or as text, or a uuid names: a machine or its settings, a template or a snapshot."""
-    if isinstance(value, InstanceName):
-        value = value.get("InstanceID") or value.get("Name")
-    uuid = last_part(value).strip().lower() if isinstance(value, str) else ""
-    found = call.view.find("VM", uuid)
-    if found is None:
-        raise invalid(parameter, f"there is no virtual system {value}.")
-    return Machine(*found)
+    return Machine(*find_object(call, "VM", parameter, value, "virtual system"))
 
 
 def machine_or_none(call: Call, inputs: Inputs, name: str) -> Machine | None:

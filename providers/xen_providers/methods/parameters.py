@@ -60,6 +60,6 @@ SYSTEM_MANAGEMENT: Mapping[str, Mapping[str, Parameter]] = {
 """The methods of CIM_VirtualSystemManagementService: machines and switches have a service of that class each."""
 
 
-def system_management(handlers: Mapping[str, Handler]) -> dict[str, MappedMethod]:
+def system_management_methods(handlers: Mapping[str, Handler]) -> dict[str, MappedMethod]:
     """Declare the methods of a CIM_VirtualSystemManagementService."""
     return {name: method(handlers[name], **parameters) for name, parameters in SYSTEM_MANAGEMENT.items()}

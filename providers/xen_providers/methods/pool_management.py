@@ -11,10 +11,8 @@ from xen_providers.methods.call import Call
 from xen_providers.methods.inputs import Inputs, needed
 from xen_providers.methods.outcomes import COMPLETED, MANAGEMENT
 from xen_providers.methods.parameters import SYSTEM, method, reference
-from xen_providers.methods.storage_management import find
+from xen_providers.methods.storage_management import find_pool
 from xen_providers.methods.work import Work
-
-NULL = "OpaqueRef:NULL"
 
 
 async def _settled(call: Call) -> MethodResult:
@@ -27,9 +25,7 @@ async def _create(call: Call, inputs: Inputs) -> MethodResult:
     given = {"name_label": needed("Name", inputs.text("Name") or None), "name_description": inputs.text("Description")}
 
     async def name(work: Work) -> None:
-        for field, value in given.items():
-            if value is not None:
-                await work.change(f"pool.set_{field}", call.ref, value, back=[call.record[field]])
+        await work.update("pool", call.ref, await work.xen("pool.get_record", call.ref), given)
 
     await call.do(name)
     return await _settled(call)
@@ -56,7 +52,7 @@ async def _disable_ha(call: Call, inputs: Inputs) -> MethodResult:
 
 async def _set_default_storage(call: Call, inputs: Inputs) -> MethodResult:
     """Say where images are made if a request names no storage pool."""
-    await call.xen("pool.set_default_SR", call.ref, find(call, "SR", "StoragePool", inputs.get("StoragePool")))
+    await call.xen("pool.set_default_SR", call.ref, find_pool(call, inputs, "StoragePool"))
     return await _settled(call)
 
 

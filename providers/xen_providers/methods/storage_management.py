@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from cim_provider import InstanceName, MethodResult, Parameter
 from xen_providers.mapping.declaration import MappedMethod
 from xen_providers.methods.call import Call
-from xen_providers.methods.device_settings import Disk, last_part
+from xen_providers.methods.device_settings import Disk
 from xen_providers.methods.inputs import Inputs, needed
+from xen_providers.methods.objects import find_object
 from xen_providers.methods.outcomes import COMPLETED, POOL_CONFIGURATION, MethodError, invalid
 from xen_providers.methods.parameters import JOB, RASD, method, reference, resulting, settings_of
 from xen_providers.methods.work import Work
@@ -21,17 +21,9 @@ LOCAL = frozenset({"btrfs", "dummy", "ext", "file", "largeblock", "linstor-local
 """Kinds of storage that one host alone reaches."""
 
 
-def find(call: Call, cls: str, parameter: str, value: Any) -> str:
-    """Return the object that a path of a storage pool or disk image, or a uuid, names."""
-    if isinstance(value, InstanceName):
-        value = value.get("InstanceID") or value.get("DeviceID")
-    uuid = last_part(value).strip().lower() if isinstance(value, str) else ""
-    if not uuid:
-        raise invalid(parameter, "it is missing.")
-    found = call.view.find(cls, uuid)
-    if found is None:
-        raise invalid(parameter, f"there is no {cls} {value}.")
-    return found[0]
+def find_pool(call: Call, inputs: Inputs, name: str) -> str:
+    """Return the storage that a parameter names."""
+    return find_object(call, "SR", name, inputs.get(name), "storage pool")[0]
 
 
 async def pool_name(work: Work, sr: str) -> InstanceName:
@@ -89,7 +81,7 @@ async def _detach(work: Work, sr: str) -> None:
 
 async def _delete_pool(call: Call, inputs: Inputs) -> MethodResult:
     """Destroy storage that is empty; what cannot be destroyed (a server's ISO images) is forgotten."""
-    sr = find(call, "SR", "Pool", inputs.get("Pool"))
+    sr = find_pool(call, inputs, "Pool")
 
     async def delete(work: Work) -> None:
         await _detach(work, sr)
@@ -107,7 +99,7 @@ async def _delete_pool(call: Call, inputs: Inputs) -> MethodResult:
 
 async def _detach_pool(call: Call, inputs: Inputs) -> MethodResult:
     """Forget storage; what is in it stays there."""
-    sr = find(call, "SR", "Pool", inputs.get("Pool"))
+    sr = find_pool(call, inputs, "Pool")
 
     async def forget(work: Work) -> None:
         await _detach(work, sr)
@@ -151,7 +143,7 @@ async def _create_image(call: Call, inputs: Inputs) -> MethodResult:
 
 async def _delete_image(call: Call, inputs: Inputs) -> MethodResult:
     """Destroy a disk image that no virtual machine uses."""
-    vdi = find(call, "VDI", "DiskImage", inputs.get("DiskImage"))
+    vdi, _ = find_object(call, "VDI", "DiskImage", inputs.get("DiskImage"), "disk image")
     await call.xen("VDI.destroy", vdi)
     await call.replica.settle("VDI", vdi)
     return MethodResult(COMPLETED)

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from cim_provider import InstanceName, MethodResult
+from xen_providers.conversions import NULL
 from xen_providers.mapping.declaration import MappedMethod
 from xen_providers.methods.call import Call
-from xen_providers.methods.device_settings import last_part
+from xen_providers.methods.embedded import last_part
 from xen_providers.methods.inputs import Inputs, Settings, needed
+from xen_providers.methods.objects import find_object
 from xen_providers.methods.outcomes import COMPLETED, Failure, MethodError, invalid
 from xen_providers.methods.parameters import (
-    system_management,
+    system_management_methods,
 )
 from xen_providers.methods.work import Work
 from xenapi_client import Record
 
-NULL = "OpaqueRef:NULL"
 LARGEST_TAG = 4094
 
 
@@ -85,16 +86,8 @@ async def _leave(work: Work, pif: str) -> None:
 
 
 def find_network(call: Call, parameter: str, value: Any) -> tuple[str, Record]:
-    """Return the network behind a switch or its settings: a path, as such or as text, or a uuid."""
-    if isinstance(value, InstanceName):
-        value = value.get("InstanceID") or value.get("Name")
-    uuid = last_part(value).strip().lower() if isinstance(value, str) else ""
-    if not uuid:
-        raise invalid(parameter, "it is missing.")
-    found = call.view.find("network", uuid)
-    if found is None:
-        raise invalid(parameter, f"there is no virtual switch {value}.")
-    return found
+    """Return the network behind a switch or its settings."""
+    return find_object(call, "network", parameter, value, "virtual switch")
 
 
 def _switch_name(uuid: str) -> InstanceName:
@@ -107,6 +100,11 @@ async def _port_name(work: Work, pif: str) -> InstanceName:
     return InstanceName("Xen_HostNetworkPortSettingData", (("InstanceID", f"Xen:{host}/{record['uuid']}"),))
 
 
+def _other_config(settings: Settings) -> dict[str, str] | None:
+    """Return the entries of other_config, which settings of machines (clients use them here too) spell otherwise."""
+    return settings.entries("OtherConfig" if "OtherConfig" in settings else "Other_Config")
+
+
 async def _define_system(call: Call, inputs: Inputs) -> MethodResult:
     """Make a switch: internal, or with the VLANs or bonds that the resource settings describe."""
     settings = needed("SystemSettings", inputs.settings("SystemSettings"))
@@ -116,7 +114,7 @@ async def _define_system(call: Call, inputs: Inputs) -> MethodResult:
         "name_label": name,
         "name_description": settings.text("Description") or "",
         "MTU": "1500",
-        "other_config": settings.entries("OtherConfig") or settings.entries("Other_Config") or {},
+        "other_config": _other_config(settings) or {},
         "bridge": "",
         "managed": True,
         "tags": [],
@@ -169,12 +167,7 @@ async def _add_resource_settings(call: Call, inputs: Inputs) -> MethodResult:
 
 def _device(call: Call, parameter: str, value: Any) -> str:
     """Return the device that a path of its settings, or their InstanceID, names."""
-    if isinstance(value, InstanceName):
-        value = value.get("InstanceID")
-    found = call.view.find("PIF", last_part(value).lower()) if isinstance(value, str) and value else None
-    if found is None:
-        raise invalid(parameter, f"there is no device {value}.")
-    return found[0]
+    return find_object(call, "PIF", parameter, value, "device")[0]
 
 
 async def _remove_resource_settings(call: Call, inputs: Inputs) -> MethodResult:
@@ -233,15 +226,14 @@ async def _modify_system_settings(call: Call, inputs: Inputs) -> MethodResult:
     """Change the name, the description and other_config of a switch: all that are given, or none."""
     settings = needed("SystemSettings", inputs.settings("SystemSettings"))
     network, _ = find_network(call, f"{settings.parameter}.InstanceID", settings.text("InstanceID"))
-    more = settings.entries("OtherConfig") or settings.entries("Other_Config")
-    given = {"name_label": settings.text("ElementName"), "name_description": settings.text("Description")}
+    given = {
+        "name_label": settings.text("ElementName"),
+        "name_description": settings.text("Description"),
+        "other_config": _other_config(settings),
+    }
 
     async def modify(work: Work) -> None:
-        record = await work.xen("network.get_record", network)
-        fields = {**given, "other_config": None if more is None else {**record["other_config"], **more}}
-        for field, value in fields.items():
-            if value is not None and value != record[field]:
-                await work.change(f"network.set_{field}", network, value, back=[record[field]])
+        await work.update("network", network, await work.xen("network.get_record", network), given)
 
     await call.do(modify)
     await call.replica.settle("network", network)
@@ -249,7 +241,7 @@ async def _modify_system_settings(call: Call, inputs: Inputs) -> MethodResult:
 
 
 METHODS: Mapping[str, MappedMethod] = {
-    **system_management(
+    **system_management_methods(
         {
             "DefineSystem": _define_system,
             "DestroySystem": _destroy_system,

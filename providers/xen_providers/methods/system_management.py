@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cim_provider import Instance, InstanceName, MethodResult, Value
-from xen_providers.conversions import uri, xen_id
+from xen_providers.conversions import NULL, uri, xen_id
 from xen_providers.hosts import HOST_COMPUTER_SYSTEM
 from xen_providers.mapping.declaration import MappedMethod
 from xen_providers.methods.call import Call
@@ -17,11 +17,11 @@ from xen_providers.methods.device_settings import (
     Disk,
     KeyValuePair,
     NetworkPort,
-    last_part,
 )
 from xen_providers.methods.embedded import parse_name
 from xen_providers.methods.inputs import Inputs, Settings, as_text, embedded, needed
 from xen_providers.methods.machines import Machine, find_machine, machine_or_none, system
+from xen_providers.methods.objects import find_object
 from xen_providers.methods.outcomes import COMPLETED, MethodError, invalid
 from xen_providers.methods.parameters import (
     JOB,
@@ -32,16 +32,15 @@ from xen_providers.methods.parameters import (
     reference,
     resulting,
     settings_of,
-    system_management,
+    system_management_methods,
 )
 from xen_providers.methods.removal import remove
 from xen_providers.methods.resource_settings import MEMORY, PROCESSOR, Memory, Plan, Processors, Resource
 from xen_providers.methods.state_changes import AFFECTED_VM
-from xen_providers.methods.system_settings import apply, new_system, read_fields
+from xen_providers.methods.system_settings import new_system, read_fields
 from xen_providers.methods.work import RESULT, Work
 
 MODIFY_JOB, CREATE_JOB = "Xen_VirtualSystemModifyResourcesJob", "Xen_VirtualSystemCreateJob"
-NULL = "OpaqueRef:NULL"
 
 BY_CLASS: Mapping[str, type[Plan]] = {
     kind.class_name.lower(): kind for kind in (Processors, Memory, Disk, NetworkPort, Console, KeyValuePair)
@@ -121,7 +120,7 @@ async def _define_system(call: Call, inputs: Inputs) -> MethodResult:
             vm = await work.make("VM.create", record)
         else:
             vm = await work.make("VM.clone", source.ref, name)
-            await apply(work, vm, await work.xen("VM.get_record", vm), fields)
+            await work.update("VM", vm, await work.xen("VM.get_record", vm), fields)
         made.append(vm)
         await work.tell(AFFECTED_VM, vm)
         await call.replica.settle("VM", vm)
@@ -164,7 +163,7 @@ async def _copy_system(call: Call, inputs: Inputs) -> MethodResult:
         else:
             vm = await work.make_slowly("VM.copy", source.ref, name, repository, until=0.9)
             await work.change("VM.set_is_a_template", vm, False, back=[True])
-        await apply(work, vm, await work.xen("VM.get_record", vm), fields)
+        await work.update("VM", vm, await work.xen("VM.get_record", vm), fields)
         made = await system_name(work, vm)
         await work.tell(AFFECTED_VM, vm)
         keys = ",".join(f'{key}="{value}"' for key, value in made.keys)
@@ -175,15 +174,10 @@ async def _copy_system(call: Call, inputs: Inputs) -> MethodResult:
 
 def _repository(call: Call, value: Any) -> str:
     """Return the storage that a storage pool's path or uuid names; the pool's default if none does."""
-    if isinstance(value, InstanceName):
-        value = value.get("InstanceID")
-    if not value or not str(value).strip():
-        pool = next(iter(call.view.version.records("pool").values()), {"default_SR": NULL})
-        return str(pool["default_SR"])
-    found = call.view.find("SR", last_part(str(value)).lower())
-    if found is None:
-        raise invalid("StoragePool", f"there is no storage pool {value}.")
-    return found[0]
+    if value is not None and (not isinstance(value, str) or value.strip()):
+        return find_object(call, "SR", "StoragePool", value, "storage pool")[0]
+    pool = next(iter(call.view.version.records("pool").values()), {"default_SR": NULL})
+    return str(pool["default_SR"])
 
 
 async def _destroy_system(call: Call, inputs: Inputs) -> MethodResult:
@@ -225,7 +219,7 @@ async def _modify_system_settings(call: Call, inputs: Inputs) -> MethodResult:
     fields = await read_fields(settings, call.xen)
 
     async def modify(work: Work) -> None:
-        await apply(work, machine.ref, await work.xen("VM.get_record", machine.ref), fields)
+        await work.update("VM", machine.ref, await work.xen("VM.get_record", machine.ref), fields)
 
     await call.do(modify)
     await call.replica.settle("VM", machine.ref)
@@ -331,7 +325,7 @@ async def _stop_service(call: Call, inputs: Inputs) -> MethodResult:
 
 
 METHODS: Mapping[str, MappedMethod] = {
-    **system_management(
+    **system_management_methods(
         {
             "DefineSystem": _define_system,
             "DestroySystem": _destroy_system,

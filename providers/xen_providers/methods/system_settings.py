@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cim_provider import CimError, Status
-from xen_providers.conversions import OWN
+from xen_providers.conversions import NULL, OWN
 from xen_providers.methods.inputs import Settings
 from xen_providers.methods.outcomes import invalid
 from xen_providers.methods.replica import Xen
-from xen_providers.methods.work import Work
-from xenapi_client import Record
 
 Fields = dict[str, Any]
 """Values by the name of the field of a VM record."""
@@ -74,7 +72,7 @@ NEW_SYSTEM: Mapping[str, Any] = {
     "name_description": "",
     "user_version": "1",
     "is_a_template": False,
-    "affinity": "OpaqueRef:NULL",
+    "affinity": NULL,
     "memory_static_max": str(256 << 20),
     "memory_static_min": str(64 << 20),
     "memory_dynamic_max": str(256 << 20),
@@ -128,7 +126,7 @@ async def read_fields(settings: Settings, xen: Xen) -> Fields:
 
 async def _host(settings: Settings, uuid: str, xen: Xen) -> str:
     if not uuid:
-        return "OpaqueRef:NULL"
+        return NULL
     try:
         return str(await xen("host.get_by_uuid", uuid))
     except CimError as error:
@@ -148,12 +146,3 @@ def new_system(settings: Settings, fields: Fields) -> Fields:
         raise invalid(f"{settings.parameter}.VirtualSystemType", f"{kind} is neither DMTF:Xen:HVM nor DMTF:Xen:PV.")
     boots = "PV_kernel" in fields or "PV_bootloader" in fields
     return {**NEW_SYSTEM, **({} if kinds == [PV] and boots else kinds[0]), **fields}
-
-
-async def apply(work: Work, vm: str, record: Record, fields: Fields) -> None:
-    """Set fields of a machine that differ from its record. Entries of other_config are added to those there are."""
-    for field, value in fields.items():
-        old = record[field]
-        new = {**old, **value} if field == "other_config" else value
-        if new != old:
-            await work.change(f"VM.set_{field}", vm, new, back=[old])

@@ -81,6 +81,17 @@ class Work:
         """Call a message that changes an object; if the work fails, it is called again with the values ``back``."""
         await self.attach(message, ref, *values, undo=message, back=back)
 
+    async def update(self, cls: str, ref: str, record: Record, fields: Mapping[str, Any]) -> None:
+        """Set fields of an object that differ from its record; None leaves a field alone.
+
+        Entries of other_config are added to those there are.
+        """
+        for field, value in fields.items():
+            old = record[field]
+            new = {**old, **value} if field == "other_config" and value is not None else value
+            if new is not None and new != old:
+                await self.change(f"{cls}.set_{field}", ref, new, back=[old])
+
     async def attach(self, message: str, ref: str, *values: object, undo: str, back: Sequence[object] = ()) -> None:
         """Call a message such as ``VBD.plug``; if the work fails, ``undo`` is called with the values ``back``."""
 
