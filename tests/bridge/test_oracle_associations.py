@@ -9,8 +9,9 @@ from functools import cache
 import pytest
 import pywbem
 
-from oracle_associations import ASSOCIATIONS, End, Rule
+from oracle_associations import ASSOCIATIONS
 from oracle_records import Records
+from oracle_rules import End, Rule
 
 SINGLE = {
     *(name for name in ASSOCIATIONS if "Service" in name and "Affects" not in name),

@@ -16,8 +16,9 @@ from bridge_process import short_folder
 from oracle_instances import INSTANCES, MOVING, Properties
 from oracle_records import Records
 from oracle_resources import RESOURCES
+from oracle_services import OF_POOL
 
-RULES = {**INSTANCES, **RESOURCES}
+RULES = {**INSTANCES, **RESOURCES, **OF_POOL}
 OF_TASKS = ("Job", "Xen_MethodResult")
 """Classes of what clients begin (tests/xen_providers/test_job_control.py): there are instances while they do."""
 KEYS = ("DeviceID", "InstanceID", "Id", "Name")
@@ -67,7 +68,7 @@ def test_every_class_has_a_rule_and_instances(wbem):
 
 def test_the_oracle_knows_nothing_of_the_providers():
     files = list((Path(__file__).resolve().parents[1] / "support").glob("oracle_*.py"))
-    assert len(files) == 4
+    assert len(files) == 7
     for each in files:
         assert not re.search(r"^\s*(from|import) (xen_providers|cim_provider|pycimom)", each.read_text(), re.MULTILINE)
 
