@@ -42,7 +42,8 @@ class Told:
     measured: str
     """The class of the objects that are measured; those of ``*_metrics`` only hold what was measured."""
     owner: str
-    """The reference to the machine or host whose data sources they are; "" if the measured object is that."""
+    """The reference to the machine or host whose data sources they are, which has the name of the class that it leads
+    to; "" if the measured object is that."""
     fields: Mapping[str, Source]
     has_records: bool = True
     """Whether the Xen-API has fields of these names."""
@@ -63,8 +64,8 @@ class Told:
             target = ref if cls == self.measured else measured.get("metrics")
             if target is None or (self.has_records and target not in records):
                 continue
-            owner = version.get(OWNERS[self.owner], measured[self.owner]) if self.owner else measured
-            told = updates.of(OWNERS.get(self.owner, self.measured), owner["uuid"]) if owner is not None else {}
+            owner = version.get(self.owner, measured[self.owner]) if self.owner else measured
+            told = updates.of(self.owner or self.measured, owner["uuid"]) if owner is not None else {}
             known = {"device": measured.get("device") or measured.get("userdevice"), "number": measured.get("number")}
             read = {name: self.fields[name].read(told, known) for name in missing}
             values = {name: value for name, value in read.items() if value is not None}
@@ -77,10 +78,6 @@ class Told:
 
 def _moves(value: Any) -> bool:
     return any(map(_moves, value.values())) if isinstance(value, Mapping) else bool(value) and float(value) != 0
-
-
-OWNERS = {"VM": "VM", "host": "host"}
-"""The classes that references to owners lead to."""
 
 
 def _rates(device: str, read: str, written: str) -> Mapping[str, Source]:
